@@ -1,0 +1,84 @@
+// All that an operator can set, as plain values with their defaults.
+//
+// A key is a field here and a row in config/keys.cc: from that row come parsing, validation,
+// `--print-config`, the environment override and the reference in README.md. Options that come out
+// of config::load are within the limits of the rows and consistent with each other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace skald::config {
+
+/// `[node]`
+struct NodeOptions {
+  std::string name = "skald";
+  std::uint32_t loops = 0;
+  std::uint32_t workers = 0;
+  std::string data_dir;
+
+  bool operator==(const NodeOptions&) const = default;
+};
+
+/// One `[[listener]]`: an address that accepts MQTT over TCP.
+struct Listener {
+  std::string bind = "127.0.0.1";
+  std::uint16_t port = 1883;
+  std::uint32_t backlog = 1024;
+
+  bool operator==(const Listener&) const = default;
+};
+
+/// `[mqtt]`: limits and offers of every session.
+struct MqttOptions {
+  bool allow_anonymous = false;
+  std::uint32_t connect_timeout_ms = 10'000;
+  std::uint16_t max_keep_alive_s = 0;
+  std::uint16_t server_keep_alive_s = 0;
+  std::uint32_t max_packet_size = 1 << 20;
+  std::uint16_t max_client_id_length = 65'535;
+  std::uint16_t max_topic_length = 65'535;
+  std::uint16_t max_topic_levels = 128;
+  std::uint16_t receive_maximum = 1024;
+  std::uint16_t max_inflight = 256;
+  std::uint16_t topic_alias_maximum = 10;
+  std::uint16_t topic_alias_maximum_out = 10;
+  std::uint32_t max_queued_messages = 1000;
+  std::uint64_t max_queued_bytes = 16 << 20;
+  std::uint32_t max_session_expiry_s = 0xffff'ffff;
+  std::uint32_t max_filters_per_subscribe = 500;
+  std::uint32_t max_subscriptions = 10'000;
+  std::uint64_t write_buffer_high = 1 << 20;
+  std::uint64_t write_buffer_low = 256 << 10;
+  std::uint64_t publisher_credit = 1 << 20;
+  std::uint32_t slow_receiver_timeout_ms = 5000;
+  bool retain_available = true;
+  bool wildcard_subscription_available = true;
+  bool shared_subscription_available = true;
+
+  bool operator==(const MqttOptions&) const = default;
+};
+
+enum class LogLevel : std::uint8_t { error, warning, notice, info, debug };
+enum class LogFormat : std::uint8_t { text, json };
+
+/// `[log]`
+struct LogOptions {
+  LogLevel level = LogLevel::notice;
+  LogFormat format = LogFormat::text;
+  std::string file;
+
+  bool operator==(const LogOptions&) const = default;
+};
+
+struct Options {
+  NodeOptions node;
+  std::vector<Listener> listeners = {Listener{}};
+  MqttOptions mqtt;
+  LogOptions log;
+
+  bool operator==(const Options&) const = default;
+};
+
+}  // namespace skald::config

@@ -1,0 +1,42 @@
+// One value that some source gives to some key, not yet checked: what passes between the readers of
+// sources and config::load.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace skald::config {
+
+/// From the environment or the command line: the key's type says how it is read.
+struct Untyped {
+  std::string text;
+};
+/// A TOML value of a type that no key has.
+struct Unusable {
+  std::string shown;
+};
+using SettingValue = std::variant<std::int64_t, bool, std::string, Untyped, Unusable>;
+
+struct Setting {
+  std::string origin;  // "node.toml:12"
+  std::string section;
+  std::string name;
+  std::size_t listener = 0;
+  SettingValue value;
+};
+
+struct Settings {
+  std::vector<Setting> all;
+  /// How many `[[listener]]` tables the source has; 0 when it says nothing about listeners.
+  std::size_t listeners = 0;
+  std::vector<std::string> errors;
+};
+
+/// In config/toml_file.cc. Syntax errors and what cannot be a setting at all land in `errors`.
+Settings read_toml(const std::string& file_name, const std::string& text);
+
+}  // namespace skald::config

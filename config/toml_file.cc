@@ -1,0 +1,138 @@
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include <sstream>
+#include <string_view>
+
+#include "config/keys.h"
+#include "config/limits.h"
+#include "config/setting.h"
+
+namespace skald::config {
+namespace {
+
+std::string place(const std::string& file, const toml::source_region& region) {
+  return file + ":" + std::to_string(region.begin.line);
+}
+
+/// The value as it might stand in the file, on one line and not too long.
+std::string shown(const toml::node& node) {
+  if (node.is_table()) return "a table";
+  if (node.is_array()) return "an array";
+  std::ostringstream out;
+  node.visit([&out](const auto& value) {
+    if constexpr (toml::is_value<decltype(value)>) out << value.get();
+  });
+  return out.str();
+}
+
+SettingValue value_of(const toml::node& node) {
+  if (const auto* v = node.as_integer()) return v->get();
+  if (const auto* v = node.as_boolean()) return v->get();
+  if (const auto* v = node.as_string()) return v->get();
+  return Unusable{shown(node)};
+}
+
+std::string trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r") - first + 1));
+}
+
+/// What a syntax error is about. TOML has no value for a number beyond 64 bits, so the parser
+/// knows neither the key nor its limits; its line does.
+std::string about_line(const std::string& text, std::uint32_t line_number) {
+  std::istringstream lines(text);
+  std::string line;
+  std::string section;
+  for (std::uint32_t i = 1; i <= line_number && std::getline(lines, line); ++i) {
+    line = trimmed(line);
+    if (i == line_number || line.empty() || line.front() != '[') continue;
+    const std::size_t first = line.find_first_not_of('[');
+    section = line.substr(std::min(first, line.size()));
+    section = section.substr(0, section.find(']'));
+  }
+  if (line.empty()) return {};
+  std::string about = " in: " + line.substr(0, 200);
+  const std::size_t equals = line.find('=');
+  const Key* key =
+      equals == std::string::npos ? nullptr : find_key(section, trimmed(line.substr(0, equals)));
+  if (key != nullptr) about += "; " + std::string(key->name) + " must be " + allowed(*key);
+  return about;
+}
+
+class Collector {
+ public:
+  explicit Collector(const std::string& file) : file_(file) {}
+
+  void root(const toml::table& root) {
+    for (const auto& [name, node] : root) {
+      const std::string section(name.str());
+      if (section == kListenerSection) {
+        listeners(node);
+      } else if (const toml::table* table = node.as_table()) {
+        section_of(section, *table, 0);
+      } else if (node.is_array_of_tables()) {
+        fail(node, "[[" + section + "]]: only [[listener]] may stand more than once");
+      } else {
+        fail(node, section + ": a key must stand in a [section]");
+      }
+    }
+  }
+
+  Settings take() { return std::move(settings_); }
+
+ private:
+  void listeners(const toml::node& node) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr || !node.is_array_of_tables()) {
+      fail(node, "listener: write [[listener]], once for each address");
+      return;
+    }
+    if (array->size() > kMaxListeners) {
+      fail(node, "listener: at most " + std::to_string(kMaxListeners) + " are possible");
+      return;
+    }
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      section_of(std::string(kListenerSection), *array->get_as<toml::table>(i), i);
+    }
+    settings_.listeners = array->size();
+  }
+
+  void section_of(const std::string& section, const toml::table& table, std::size_t listener) {
+    if (table.empty() && !is_section(section)) {
+      settings_.all.push_back({place(file_, table.source()), section, "", listener, Unusable{}});
+    }
+    for (const auto& [name, node] : table) {
+      settings_.all.push_back({place(file_, name.source()), section, std::string(name.str()),
+                               listener, value_of(node)});
+    }
+  }
+
+  void fail(const toml::node& node, const std::string& what) {
+    settings_.errors.push_back(place(file_, node.source()) + ": " + what);
+  }
+
+  const std::string& file_;
+  Settings settings_;
+};
+
+}  // namespace
+
+Settings read_toml(const std::string& file_name, const std::string& text) {
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    const toml::source_region& source = parsed.error().source();
+    Settings failed;
+    failed.errors.push_back(place(file_name, source) + ": " +
+                            std::string(parsed.error().description()) +
+                            about_line(text, source.begin.line));
+    return failed;
+  }
+  Collector collector(file_name);
+  collector.root(parsed.table());
+  return collector.take();
+}
+
+}  // namespace skald::config

@@ -1,0 +1,79 @@
+// The one binary: `skald node` serves; later `console`, `ctl` and `bench`.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "config/file.h"
+#include "config/load.h"
+
+extern char** environ;  // NOLINT: POSIX names it so
+
+namespace {
+
+struct NodeArguments {
+  std::optional<std::string> config;
+  std::optional<std::string> port;
+  std::optional<std::string> data;
+  bool check = false;
+  bool print_config = false;
+};
+
+void add_node_command(CLI::App& app, NodeArguments& arguments) {
+  CLI::App* node = app.add_subcommand("node", "serve MQTT clients");
+  node->add_option("--config", arguments.config, "TOML file; every key has a default");
+  node->add_option("--port", arguments.port, "listen on 127.0.0.1:PORT only");
+  node->add_option("--data", arguments.data, "directory for state; without it, in memory");
+  node->add_flag("--check", arguments.check, "only check the configuration");
+  node->add_flag("--print-config", arguments.print_config,
+                 "print what is effective and where each value comes from");
+}
+
+skald::Result<skald::config::Loaded> load(const NodeArguments& arguments) {
+  skald::config::LoadRequest request;
+  if (arguments.config) {
+    auto file = skald::config::read_config_file(*arguments.config);
+    if (!file) return file.error();
+    request.file = std::move(*file);
+  }
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string variable(*entry);
+    const std::size_t equals = variable.find('=');
+    if (equals == std::string::npos) continue;
+    request.environment.emplace_back(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  request.port = arguments.port;
+  if (arguments.data) {
+    request.overrides.push_back({"--data", "node", "data_dir", *arguments.data});
+  }
+  return skald::config::load(request);
+}
+
+int run_node(const NodeArguments& arguments) {
+  const auto loaded = load(arguments);
+  if (!loaded) {
+    std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+    return 1;
+  }
+  if (arguments.print_config) std::fputs(skald::config::print_config(*loaded).c_str(), stdout);
+  if (arguments.check) std::puts("configuration ok");
+  if (arguments.check || arguments.print_config) return 0;
+  std::fputs("skald node: the runtime is not linked into this build yet\n", stderr);
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Skald, a distributed MQTT broker", "skald");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "skald " SKALD_VERSION);
+  NodeArguments node;
+  add_node_command(app, node);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;  // --help and --version end here too
+  }
+  return run_node(node);
+}
