@@ -142,7 +142,7 @@ class Loader {
                         " listeners is meant? Only a single one can be set from here");
       return;
     }
-    apply({origin, section, path.substr(separator + 2), 0, Untyped{value}});
+    apply({origin, section, path.substr(separator + 2), 0, Untyped{value}, 0});
   }
 
   void port(const std::string& value) {
@@ -150,7 +150,7 @@ class Loader {
     std::erase_if(loaded_.origins, [](const auto& o) { return o.first.starts_with("listener["); });
     const std::string origin = "command line --port";
     loaded_.origins["listener[0].bind"] = origin;
-    apply({origin, std::string(kListenerSection), "port", 0, Untyped{value}});
+    apply({origin, std::string(kListenerSection), "port", 0, Untyped{value}, 0});
   }
 
   void apply(const Setting& setting) {
@@ -255,7 +255,7 @@ Result<Loaded> load(const LoadRequest& request) {
   for (const auto& variable : request.environment) loader.environment(variable);
   if (request.port) loader.port(*request.port);
   for (const Override& o : request.overrides) {
-    loader.apply({"command line " + o.flag, o.section, o.key, 0, Untyped{o.value}});
+    loader.apply({"command line " + o.flag, o.section, o.key, 0, Untyped{o.value}, 0});
   }
   return loader.finish();
 }

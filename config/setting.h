@@ -27,6 +27,7 @@ struct Setting {
   std::string name;
   std::size_t listener = 0;
   SettingValue value;
+  std::uint32_t line = 0;  // in a file: errors come in its order
 };
 
 struct Settings {

@@ -2,8 +2,10 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "config/keys.h"
 #include "config/limits.h"
@@ -81,7 +83,11 @@ class Collector {
     }
   }
 
-  Settings take() { return std::move(settings_); }
+  Settings take() {
+    std::stable_sort(settings_.all.begin(), settings_.all.end(),
+                     [](const Setting& a, const Setting& b) { return a.line < b.line; });
+    return std::move(settings_);
+  }
 
  private:
   void listeners(const toml::node& node) {
@@ -102,12 +108,17 @@ class Collector {
 
   void section_of(const std::string& section, const toml::table& table, std::size_t listener) {
     if (table.empty() && !is_section(section)) {
-      settings_.all.push_back({place(file_, table.source()), section, "", listener, Unusable{}});
+      add(table.source(), section, "", listener, Unusable{});
     }
     for (const auto& [name, node] : table) {
-      settings_.all.push_back({place(file_, name.source()), section, std::string(name.str()),
-                               listener, value_of(node)});
+      add(name.source(), section, std::string(name.str()), listener, value_of(node));
     }
+  }
+
+  void add(const toml::source_region& region, const std::string& section, const std::string& name,
+           std::size_t listener, SettingValue value) {
+    settings_.all.push_back(
+        {place(file_, region), section, name, listener, std::move(value), region.begin.line});
   }
 
   void fail(const toml::node& node, const std::string& what) {
