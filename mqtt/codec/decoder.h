@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "mqtt/codec/packets.h"
 #include "mqtt/codec/types.h"
@@ -48,12 +50,15 @@ struct DecodeError {
   const char* message = "";  // static storage
 };
 
-/// Decodes a PUBLISH. Requires: frame.type() == publish. Returns true, or false with `error` set.
+/// Decodes a PUBLISH. Requires: frame.type() == publish. Returns true, or false with `error` set
+/// and `out` unspecified.
 ///
 /// Checks: flags, topic (UTF-8, no wildcard, not empty without alias), packet id not 0, v5
 /// properties (known, at most once, well formed; subscription identifiers refused, as only servers
 /// send them). `scratch` holds forward_properties when they are not one run of the packet's bytes;
-/// it must outlive `out` and is left alone otherwise.
+/// it must outlive `out` and is left alone otherwise. Not judged here: whether an alias is known or
+/// within the maximum, and whether a payload is the UTF-8 that its format indicator claims
+/// (is_utf8).
 bool decode_publish(const Frame& frame, Version version, PublishView& out, std::string& scratch,
                     DecodeError& error);
 
@@ -64,14 +69,21 @@ bool decode_server_publish(const Frame& frame, Version version, PublishView& out
                            DecodeError& error);
 
 /// PUBACK, PUBREC, PUBREL, PUBCOMP without properties, the hot path: true and the fields set when
-/// the body is 2 (or in v5 3) bytes; anything else goes to decode_control.
+/// the body is 2 (or in v5 3) bytes and nothing is wrong; anything else goes to decode_control.
 bool decode_plain_ack(const Frame& frame, Version version, std::uint16_t& packet_id,
                       ReasonCode& reason);
 
-/// Decodes any packet but PUBLISH; either direction, so that clients and tests can use it.
+/// Decodes any packet but PUBLISH; either direction, so that clients and tests can use it. Whether
+/// a packet, a property or a reason code may come from this side at this time is the session's to
+/// judge.
 ///
 /// CONNECT ignores `version`: it carries its own. A CONNECT of an unknown protocol level is
 /// refused with unsupported_protocol_version, an unknown protocol name with the same.
+/// Requires: frame.type() != publish.
 std::variant<ControlPacket, DecodeError> decode_control(const Frame& frame, Version version);
+
+/// The version a CONNECT speaks, so that one which decode_control refuses can be answered in it.
+/// Nothing for other packets, unknown names or levels, and packets too short to tell.
+std::optional<Version> connect_version(const Frame& frame);
 
 }  // namespace skald::codec

@@ -4,7 +4,9 @@
 // their 3.x return codes. Callers keep to the peer's Maximum Packet Size; encoded_size helps.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,17 +29,23 @@ void encode(const Pingreq& packet, std::string& out);
 void encode(const Pingresp& packet, std::string& out);
 void encode(const Disconnect& packet, Version version, std::string& out);
 void encode(const Auth& packet, std::string& out);
-/// One function for all of the above.
+/// One function for all of the above. Requires: no Auth before v5.
 void encode(const ControlPacket& packet, Version version, std::string& out);
+
+/// As encode, but drops the user properties, then the reason string, where the packet would be
+/// longer than `max_packet_size` [MQTT-3.2.2-19] [MQTT-3.2.2-20] and alike. False, and nothing
+/// appended, when it is too long even so.
+bool encode_within(const ControlPacket& packet, Version version, std::size_t max_packet_size,
+                   std::string& out);
 
 /// What a PUBLISH towards one receiver needs beside topic and payload.
 struct PublishHead {
-  std::string_view topic;  // empty with an alias that the receiver knows
-  std::string_view forward_properties;                // encoded, see PublishView
-  std::span<const std::uint32_t> subscription_ids;    // v5 only
-  std::optional<std::uint32_t> message_expiry_s;      // v5 only
-  std::uint16_t topic_alias = 0;                      // v5 only; 0: none
-  std::uint16_t packet_id = 0;                        // ignored for QoS 0
+  std::string_view topic;                           // empty with an alias that the receiver knows
+  std::string_view forward_properties;              // encoded, see PublishView
+  std::span<const std::uint32_t> subscription_ids;  // v5 only
+  std::optional<std::uint32_t> message_expiry_s;    // v5 only
+  std::uint16_t topic_alias = 0;                    // v5 only; 0: none
+  std::uint16_t packet_id = 0;                      // ignored for QoS 0
   QoS qos = QoS::at_most_once;
   bool dup = false;
   bool retain = false;
@@ -51,7 +59,7 @@ std::size_t encode_publish_head(const PublishHead& head, std::size_t payload_siz
 /// Size in bytes of the whole packet that encode_publish_head and the payload would make.
 std::size_t publish_size(const PublishHead& head, std::size_t payload_size, Version version);
 
-/// The four acks with success and no properties, the hot path: 4 bytes.
+/// The four acks with success and no properties, the hot path: 4 bytes. Requires: packet_id != 0.
 void encode_plain_ack(PacketType type, std::uint16_t packet_id, std::string& out);
 
 // Building blocks, for properties kept encoded (wills, forwarded properties) and for tests.

@@ -28,6 +28,7 @@ struct Will {
   std::uint32_t delay_s = 0;
   QoS qos = QoS::at_most_once;
   bool retain = false;
+  bool payload_is_utf8 = false;  // as decoded from `properties`; encoders go by those
 
   bool operator==(const Will&) const = default;
 };
@@ -79,15 +80,15 @@ struct Connack {
   bool operator==(const Connack&) const = default;
 };
 
-/// A decoded PUBLISH. Every view points into the frame.
+/// A decoded PUBLISH. The views point into the frame.
 struct PublishView {
   std::string_view frame;  // the whole packet, fixed header included
   std::string_view topic;  // empty only in v5 with an alias
   std::string_view payload;
   /// v5: the properties that must be forwarded unaltered and in order (payload format, content
   /// type, response topic, correlation data, user properties), encoded. When the packet has no
-  /// topic alias, subscription identifier or message expiry this is the whole property block;
-  /// when it has, `forward_scratch` decides (see decode_publish).
+  /// topic alias, subscription identifier or message expiry this is the whole property block.
+  /// Points into the frame, or into decode_publish's scratch when those stand in between.
   std::string_view forward_properties;
   std::optional<std::uint32_t> message_expiry_s;
   std::uint32_t packet_id_offset = 0;  // of the packet id within `frame`; 0 for QoS 0
