@@ -1,0 +1,236 @@
+// Publishes from the client, and the acks of both directions [MQTT-4.3, 4.4, 4.6].
+#include <algorithm>
+
+#include "config/base/assert.h"
+#include "mqtt/codec/encoder.h"
+#include "mqtt/codec/utf8.h"
+#include "mqtt/session/session.h"
+#include "mqtt/session/session_write.h"
+
+namespace skald::session {
+
+using codec::PacketType;
+using codec::QoS;
+using codec::ReasonCode;
+
+namespace {
+
+/// Topics that only the broker publishes to.
+bool reserved_topic(std::string_view topic) {
+  return topic.front() == '$' &&
+         (topic.starts_with("$SYS") || topic.starts_with("$share") || topic.starts_with("$CONTROL"));
+}
+
+}  // namespace
+
+Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms) {
+  codec::PublishView& publish = workspace_->publish;
+  codec::DecodeError error;
+  if (!codec::decode_publish(frame, version_, publish, workspace_->properties_scratch, error)) {
+    return fail(error.reason, error.message);
+  }
+  ++workspace_->counters.publishes_received;
+  if (!resolve_topic(publish)) return {Event::closed, 0};
+  if (publish.qos == QoS::exactly_once && received_.contains(publish.packet_id)) {
+    // Sent again before its PUBREL: the same message, acked and not dispatched [MQTT-4.3.3-10].
+    write_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success);
+    return {Event::handled, 0};
+  }
+  if (publish.qos != QoS::at_most_once) {
+    if (is_v5() && open_in_ >= workspace_->limits.receive_maximum) {
+      return fail(ReasonCode::receive_maximum_exceeded, "receive maximum exceeded");
+    }
+    ++open_in_;
+  }
+  if (const ReasonCode refusal = judge(publish); refusal != ReasonCode::success) {
+    ++workspace_->counters.publishes_refused;
+    if (refusal == ReasonCode::retain_not_supported) {
+      return fail(refusal, "retained messages are not available");  // [MQTT-3.2.2-14]
+    }
+    if (refusal == ReasonCode::topic_name_invalid && !is_v5()) {
+      return fail(refusal, "topic name invalid");  // 3.x has no way to refuse but to close
+    }
+    acknowledge(refusal);
+    return {Event::handled, 0};
+  }
+  if (publish.qos == QoS::exactly_once) received_.insert(publish.packet_id);
+  mqtt::PublicationView& publication = workspace_->publication;
+  publication.info.publisher = publisher_;
+  publication.info.sequence = ++sequence_;
+  publication.info.stamp_ms = now_ms;
+  publication.info.expiry_ms = publish.message_expiry_s
+                                   ? now_ms + std::uint64_t{*publish.message_expiry_s} * 1000
+                                   : 0;
+  publication.info.qos = publish.qos;
+  publication.info.retain = publish.retain;
+  publication.tenant = tenant_;
+  publication.topic = publish.topic;
+  publication.properties = publish.forward_properties;
+  publication.payload = publish.payload;
+  publication.frame = publish.frame_is_plain ? publish.frame : std::string_view{};
+  publication.frame_packet_id_offset = publish.packet_id_offset;
+  publication.frame_is_v5 = is_v5();
+  publication.shared = {};
+  return {Event::publish, 0};
+}
+
+/// Turns a topic alias into its topic [MQTT-3.3.2-7..12]. False when the connection had to end.
+bool Session::resolve_topic(codec::PublishView& publish) {
+  if (publish.topic_alias == 0) return true;
+  if (publish.topic_alias > workspace_->limits.topic_alias_maximum_in) {
+    fail(ReasonCode::topic_alias_invalid, "topic alias over the maximum");
+    return false;
+  }
+  if (!aliases_) aliases_ = std::make_unique<Aliases>();
+  std::vector<std::string>& in = aliases_->in;
+  if (in.size() < publish.topic_alias) in.resize(publish.topic_alias);
+  std::string& topic = in[publish.topic_alias - 1U];
+  if (!publish.topic.empty()) {
+    topic.assign(publish.topic);
+  } else if (topic.empty()) {
+    fail(ReasonCode::protocol_error, "topic alias that was never set");
+    return false;
+  }
+  publish.topic = topic;
+  return true;
+}
+
+/// What a well-formed publish may still be refused for; success: nothing.
+ReasonCode Session::judge(const codec::PublishView& publish) const {
+  const Limits& limits = workspace_->limits;
+  if (publish.topic.size() > limits.max_topic_bytes) return ReasonCode::topic_name_invalid;
+  const auto levels = 1 + std::count(publish.topic.begin(), publish.topic.end(), '/');
+  if (levels > limits.max_topic_levels) return ReasonCode::topic_name_invalid;
+  if (reserved_topic(publish.topic)) return ReasonCode::not_authorized;
+  if (publish.retain && !limits.retain_available) return ReasonCode::retain_not_supported;
+  if (publish.payload_is_utf8 && !codec::is_utf8(publish.payload)) {
+    return ReasonCode::payload_format_invalid;  // [MQTT-3.3.2-4]
+  }
+  return ReasonCode::success;
+}
+
+void Session::acknowledge(ReasonCode reason) {
+  const codec::PublishView& publish = workspace_->publish;
+  if (publish.qos == QoS::at_most_once || state_ != State::connected) return;
+  if (pending_acks_ && !pending_acks_->empty()) {
+    pending_acks_->push_back({publish.packet_id, publish.qos, true, reason});
+    return;
+  }
+  finish_publish(publish.packet_id, publish.qos, reason);
+}
+
+std::uint32_t Session::defer_acknowledge() {
+  const codec::PublishView& publish = workspace_->publish;
+  if (!pending_acks_) pending_acks_ = std::make_unique<std::deque<PendingAck>>();
+  pending_acks_->push_back({publish.packet_id, publish.qos, false, ReasonCode::success});
+  return pending_acks_base_ + static_cast<std::uint32_t>(pending_acks_->size()) - 1;
+}
+
+void Session::acknowledge_deferred(std::uint32_t ticket, ReasonCode reason) {
+  if (state_ != State::connected) return;
+  const std::uint32_t index = ticket - pending_acks_base_;
+  SKALD_ASSERT(pending_acks_ && index < pending_acks_->size());
+  (*pending_acks_)[index].done = true;
+  (*pending_acks_)[index].reason = reason;
+  while (!pending_acks_->empty() && pending_acks_->front().done) {
+    const PendingAck ack = pending_acks_->front();
+    pending_acks_->pop_front();
+    ++pending_acks_base_;
+    finish_publish(ack.packet_id, ack.qos, ack.reason);
+  }
+}
+
+void Session::finish_publish(std::uint16_t packet_id, QoS qos, ReasonCode reason) {
+  if (qos == QoS::at_most_once) return;
+  if (qos == QoS::at_least_once) {
+    --open_in_;
+    write_ack(PacketType::puback, packet_id, reason);
+    return;
+  }
+  if (codec::is_error(reason)) {
+    received_.erase(packet_id);
+    --open_in_;  // an error in PUBREC ends the flow [MQTT-4.3.3-9]
+  }
+  write_ack(PacketType::pubrec, packet_id, reason);
+}
+
+void Session::write_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason) {
+  if (reason == ReasonCode::success || !is_v5()) {
+    const auto first = static_cast<char>((static_cast<unsigned>(type) << 4) |
+                                         (type == PacketType::pubrel ? 2U : 0U));
+    const char bytes[4] = {first, 2, static_cast<char>(packet_id >> 8),
+                           static_cast<char>(packet_id & 0xFF)};
+    output_.append_control({bytes, sizeof bytes});
+    return;
+  }
+  codec::Ack ack;
+  ack.type = type;
+  ack.packet_id = packet_id;
+  ack.reason = reason;
+  write_control(*this, ack);
+}
+
+void Session::on_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason,
+                     mqtt::TimeMs now_ms) {
+  switch (type) {
+    case PacketType::puback:
+      return on_puback(packet_id, reason, now_ms);
+    case PacketType::pubrec:
+      return on_pubrec(packet_id, reason, now_ms);
+    case PacketType::pubrel:
+      return on_pubrel(packet_id);
+    default:
+      return on_pubcomp(packet_id, now_ms);
+  }
+}
+
+void Session::on_puback(std::uint16_t packet_id, ReasonCode reason, mqtt::TimeMs now_ms) {
+  if (window_.stage(packet_id) != SendWindow::Stage::awaits_puback) {
+    ++workspace_->counters.unknown_packet_ids;
+    return;
+  }
+  if (codec::is_error(reason)) ++workspace_->counters.dropped_by_client;
+  window_.release(packet_id);
+  if (queue_) pump(now_ms);
+}
+
+void Session::on_pubrec(std::uint16_t packet_id, ReasonCode reason, mqtt::TimeMs now_ms) {
+  const SendWindow::Stage stage = window_.stage(packet_id);
+  if (codec::is_error(reason)) {  // the client will not have it [MQTT-4.3.3-4]
+    if (stage == SendWindow::Stage::awaits_pubrec) {
+      ++workspace_->counters.dropped_by_client;
+      window_.release(packet_id);
+      if (queue_) pump(now_ms);
+    }
+    return;
+  }
+  if (stage == SendWindow::Stage::awaits_pubrec) {
+    window_.received(packet_id);
+  } else if (stage != SendWindow::Stage::awaits_pubcomp) {
+    ++workspace_->counters.unknown_packet_ids;
+    write_ack(PacketType::pubrel, packet_id, ReasonCode::packet_identifier_not_found);
+    return;
+  }
+  write_ack(PacketType::pubrel, packet_id, ReasonCode::success);
+}
+
+void Session::on_pubrel(std::uint16_t packet_id) {
+  if (received_.erase(packet_id)) {
+    --open_in_;
+    write_ack(PacketType::pubcomp, packet_id, ReasonCode::success);
+    return;
+  }
+  ++workspace_->counters.unknown_packet_ids;
+  write_ack(PacketType::pubcomp, packet_id, ReasonCode::packet_identifier_not_found);
+}
+
+void Session::on_pubcomp(std::uint16_t packet_id, mqtt::TimeMs now_ms) {
+  if (window_.stage(packet_id) != SendWindow::Stage::awaits_pubcomp) {
+    ++workspace_->counters.unknown_packet_ids;
+    return;
+  }
+  window_.release(packet_id);
+  if (queue_) pump(now_ms);
+}
+
+}  // namespace skald::session

@@ -1,0 +1,30 @@
+// What a session may use, from the configuration and the tenant's profile. Shared by many sessions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace skald::session {
+
+struct Limits {
+  std::uint32_t max_packet_size = 1024 * 1024;  // bytes, the whole packet, towards us
+  std::uint16_t receive_maximum = 1024;         // unfinished QoS 1 and 2 publishes towards us (v5)
+  std::uint16_t max_inflight = 256;             // unfinished QoS 1 and 2 publishes towards a client
+  std::uint16_t topic_alias_maximum_in = 10;
+  std::uint16_t topic_alias_maximum_out = 10;
+  std::uint16_t max_client_id_bytes = 65535;
+  std::uint16_t max_topic_levels = 128;
+  std::uint16_t max_topic_bytes = 65535;
+  bool retain_available = true;
+  std::uint16_t max_keep_alive_s = 65535;    // longer wishes get this as server keep alive (v5)
+  std::uint32_t max_subscriptions = 10'000;  // of one session
+  std::uint16_t max_filters_per_subscribe = 500;
+  std::uint32_t max_queued_messages = 1000;  // waiting for a free place in the send window
+  std::size_t max_queued_bytes = 16 * 1024 * 1024;
+  /// Above this many bytes waiting for the socket a receiver is behind: its publishers wait.
+  std::size_t output_high_water_bytes = 256 * 1024;
+  /// Above this QoS 0 messages to it are dropped even before the slow receiver's time is up.
+  std::size_t output_max_bytes = 16 * 1024 * 1024;
+};
+
+}  // namespace skald::session

@@ -1,0 +1,338 @@
+// Life of a session: packets in, CONNECT to the end. Publishes in: inbound.cc; out: outbound.cc.
+#include "mqtt/session/session.h"
+
+#include <utility>
+
+#include "config/base/assert.h"
+#include "mqtt/codec/encoder.h"
+#include "mqtt/session/session_write.h"
+
+namespace skald::session {
+
+using codec::PacketType;
+using codec::ReasonCode;
+using codec::Version;
+
+namespace {
+
+/// Acks and pings overtake a publish that has to wait; everything else keeps its place behind it.
+bool may_overtake(PacketType type) {
+  return type == PacketType::puback || type == PacketType::pubrec || type == PacketType::pubrel ||
+         type == PacketType::pubcomp || type == PacketType::pingreq;
+}
+
+/// A CONNECT is the only packet before authentication: nothing larger is worth waiting for.
+constexpr std::size_t kMaxConnectSize = 256 * 1024;
+
+End end_of(ReasonCode reason) {
+  switch (reason) {
+    case ReasonCode::malformed_packet:
+      return End::malformed;
+    case ReasonCode::receive_maximum_exceeded:
+      return End::receive_maximum;
+    case ReasonCode::packet_too_large:
+      return End::packet_too_large;
+    case ReasonCode::topic_alias_invalid:
+      return End::topic_alias;
+    default:
+      return End::protocol_error;
+  }
+}
+
+}  // namespace
+
+Session::Session(Workspace& workspace) : workspace_(&workspace), output_(workspace.pool) {}
+
+Session::Step Session::receive(std::string_view in, mqtt::TimeMs now_ms) {
+  if (state_ == State::closed) return {Event::closed, 0};
+  const std::size_t largest = state_ == State::awaits_connect
+                                  ? std::min<std::size_t>(kMaxConnectSize,
+                                                          workspace_->limits.max_packet_size)
+                                  : workspace_->limits.max_packet_size;
+  // Before CONNECT nothing else is waited for, whatever length it claims [MQTT-3.1.0-1].
+  if (state_ == State::awaits_connect && !in.empty() &&
+      static_cast<unsigned char>(in.front()) != 0x10) {
+    return fail(ReasonCode::protocol_error, "first packet is not CONNECT");
+  }
+  const codec::FrameResult found = codec::next_frame(in, largest);
+  switch (found.status) {
+    case codec::FrameStatus::need_more:
+      needed_ = found.needed;
+      return {Event::need_more, 0};
+    case codec::FrameStatus::too_large:
+      return fail(ReasonCode::packet_too_large, "packet larger than the maximum packet size");
+    case codec::FrameStatus::malformed:
+      return fail(ReasonCode::malformed_packet, "remaining length malformed");
+    case codec::FrameStatus::complete:
+      break;
+  }
+  if (publish_blocked_ && !may_overtake(found.frame.type())) return {Event::blocked, 0};
+  Step step = on_packet(found.frame, now_ms);
+  step.consumed = found.frame.bytes.size();
+  return step;
+}
+
+Session::Event Session::receive_past_block(std::string& buffered, std::size_t& scan,
+                                           mqtt::TimeMs now_ms) {
+  while (state_ == State::connected) {
+    const std::string_view rest = std::string_view(buffered).substr(scan);
+    const codec::FrameResult found =
+        codec::next_frame(rest, workspace_->limits.max_packet_size);
+    if (found.status == codec::FrameStatus::need_more) {
+      needed_ = scan + found.needed;
+      return Event::need_more;
+    }
+    if (found.status != codec::FrameStatus::complete) return Event::blocked;  // told in its turn
+    const PacketType type = found.frame.type();
+    const std::size_t size = found.frame.bytes.size();
+    if (may_overtake(type)) {
+      on_packet(found.frame, now_ms);
+      buffered.erase(scan, size);
+    } else if (type == PacketType::publish) {
+      scan += size;
+    } else {
+      return Event::blocked;  // keeps its place behind the publishes
+    }
+  }
+  return state_ == State::closed ? Event::closed : Event::blocked;
+}
+
+Session::Step Session::on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms) {
+  last_received_ms_ = now_ms;
+  ++workspace_->counters.packets_received;
+  switch (frame.type()) {
+    case PacketType::publish:
+      if (state_ == State::connected) return on_publish(frame, now_ms);
+      break;
+    case PacketType::puback:
+    case PacketType::pubrec:
+    case PacketType::pubrel:
+    case PacketType::pubcomp: {
+      std::uint16_t packet_id = 0;
+      ReasonCode reason = ReasonCode::success;
+      if (state_ == State::connected &&
+          codec::decode_plain_ack(frame, version_, packet_id, reason)) {
+        on_ack(frame.type(), packet_id, reason, now_ms);
+        return {Event::handled, 0};
+      }
+      break;
+    }
+    default:
+      break;
+  }
+  return on_control(frame, now_ms);
+}
+
+Session::Step Session::on_control(const codec::Frame& frame, mqtt::TimeMs now_ms) {
+  auto decoded = codec::decode_control(frame, version_);
+  if (const auto* error = std::get_if<codec::DecodeError>(&decoded)) {
+    return fail(error->reason, error->message);
+  }
+  auto& packet = std::get<codec::ControlPacket>(decoded);
+  if (auto* connect = std::get_if<codec::Connect>(&packet)) {
+    if (state_ != State::awaits_connect) {
+      return fail(ReasonCode::protocol_error, "second CONNECT");  // [MQTT-3.1.0-2]
+    }
+    return on_connect(std::move(*connect));
+  }
+  if (auto* auth = std::get_if<codec::Auth>(&packet); auth != nullptr && is_v5()) {
+    if (state_ == State::connecting || state_ == State::connected) {
+      workspace_->control = std::move(packet);
+      return {Event::auth, 0};
+    }
+  }
+  if (state_ != State::connected) return fail(ReasonCode::protocol_error, "packet out of place");
+  if (const auto* ack = std::get_if<codec::Ack>(&packet)) {
+    on_ack(ack->type, ack->packet_id, ack->reason, now_ms);
+    return {Event::handled, 0};
+  }
+  if (const auto* disconnect = std::get_if<codec::Disconnect>(&packet)) {
+    return on_disconnect(*disconnect);
+  }
+  if (std::holds_alternative<codec::Pingreq>(packet)) {
+    write_control(*this, codec::Pingresp{});
+    return {Event::handled, 0};
+  }
+  const bool subscribe = std::holds_alternative<codec::Subscribe>(packet);
+  if (subscribe || std::holds_alternative<codec::Unsubscribe>(packet)) {
+    workspace_->control = std::move(packet);
+    return {subscribe ? Event::subscribe : Event::unsubscribe, 0};
+  }
+  return fail(ReasonCode::protocol_error, "packet that only a server may send");
+}
+
+Session::Step Session::on_connect(codec::Connect connect) {
+  version_ = connect.version;
+  bridge_ = connect.bridge;
+  clean_start_ = connect.clean_start;
+  keep_alive_s_ = connect.keep_alive_s;
+  request_problem_information_ = connect.request_problem_information;
+  maximum_packet_size_ = connect.maximum_packet_size;
+  const Limits& limits = workspace_->limits;
+  window_.set_size(is_v5() ? std::min(connect.receive_maximum, limits.max_inflight)
+                           : limits.max_inflight);
+  alias_maximum_out_ = std::min(connect.topic_alias_maximum, limits.topic_alias_maximum_out);
+  state_ = State::connecting;
+  connect_ = std::make_unique<codec::Connect>(std::move(connect));
+  // [MQTT-3.1.3-8]: 3.1.1 may leave the id out only with clean session; 3.1 not at all, yet
+  // brokers take it with clean session there too.
+  const bool may_be_empty = is_v5() || clean_start_;
+  const bool too_long = connect_->client_id.size() > limits.max_client_id_bytes;
+  if ((connect_->client_id.empty() && !may_be_empty) || too_long) {
+    refuse(ReasonCode::client_identifier_not_valid, End::client_id_invalid,
+           too_long ? "client identifier too long" : "client identifier missing");
+    return {Event::closed, 0};
+  }
+  return {Event::connect, 0};
+}
+
+void Session::accept(Identity identity, std::string_view response_information,
+                     mqtt::TimeMs now_ms) {
+  SKALD_ASSERT(state_ == State::connecting);
+  const Limits& limits = workspace_->limits;
+  client_id_ = std::move(identity.client_id);
+  tenant_ = identity.tenant;
+  publisher_ = identity.publisher;
+  last_received_ms_ = now_ms;
+  codec::Connack connack;
+  if (connect_->session_expiry_s != 0) connack.session_expiry_s = 0;  // lives with the connection
+  connack.receive_maximum = limits.receive_maximum;
+  connack.maximum_packet_size = limits.max_packet_size;
+  if (identity.client_id_assigned) connack.assigned_client_id = client_id_;
+  if (limits.topic_alias_maximum_in > 0) {
+    connack.topic_alias_maximum = limits.topic_alias_maximum_in;
+  }
+  if (!limits.retain_available) connack.retain_available = false;
+  const bool keep_alive_capped = limits.max_keep_alive_s > 0 &&
+                                 (keep_alive_s_ == 0 || keep_alive_s_ > limits.max_keep_alive_s) &&
+                                 limits.max_keep_alive_s != 65535;
+  if (is_v5() && keep_alive_capped) {
+    keep_alive_s_ = limits.max_keep_alive_s;
+    connack.server_keep_alive_s = keep_alive_s_;
+  }
+  if (connect_->request_response_information && !response_information.empty()) {
+    connack.response_information = std::string(response_information);
+  }
+  write_control(*this, connack);
+  if (connect_->will) will_ = std::make_unique<codec::Will>(std::move(*connect_->will));
+  connect_.reset();
+  state_ = State::connected;
+}
+
+void Session::refuse(ReasonCode reason, End end, std::string_view why) {
+  SKALD_ASSERT(state_ == State::connecting);
+  codec::Connack connack;
+  connack.reason = reason;
+  if (!why.empty() && request_problem_information_) connack.reason_string = std::string(why);
+  write_control(*this, connack);
+  connect_.reset();
+  state_ = State::closed;
+  end_ = end;
+}
+
+void Session::close(ReasonCode reason, End end, std::string_view why) {
+  if (state_ == State::closed) return;
+  if (state_ == State::connecting && is_v5()) {
+    refuse(reason, end, why);
+    return;
+  }
+  if (state_ == State::connected && is_v5()) {
+    codec::Disconnect disconnect;
+    disconnect.reason = reason;
+    if (!why.empty() && request_problem_information_) disconnect.reason_string = std::string(why);
+    write_control(*this, disconnect);
+  }
+  connect_.reset();
+  state_ = State::closed;
+  end_ = end;
+}
+
+void Session::connection_lost(End end) {
+  if (state_ == State::closed) return;
+  connect_.reset();
+  state_ = State::closed;
+  end_ = end;
+  output_.clear();
+}
+
+Session::Step Session::on_disconnect(const codec::Disconnect& disconnect) {
+  if (disconnect.session_expiry_s.value_or(0) != 0) {
+    // Every session here has expiry 0, which a DISCONNECT must not raise [MQTT-3.14.2-2].
+    return fail(ReasonCode::protocol_error, "session expiry raised from zero");
+  }
+  if (disconnect.reason != ReasonCode::disconnect_with_will) will_.reset();  // [MQTT-3.1.2-10]
+  state_ = State::closed;
+  end_ = End::by_client;
+  return {Event::closed, 0};
+}
+
+Session::Step Session::fail(ReasonCode reason, const char* message) {
+  end_message_ = message;
+  const End end = end_of(reason);
+  if (state_ == State::awaits_connect) {
+    // CONNACK tells a v3 client its level is not spoken; anything else gets no answer.
+    if (reason == ReasonCode::unsupported_protocol_version) {
+      codec::Connack connack;
+      connack.reason = reason;
+      codec::encode(connack, Version::v311, workspace_->encode_scratch);
+      output_.append_control(workspace_->encode_scratch);
+      workspace_->encode_scratch.clear();
+    }
+    state_ = State::closed;
+    end_ = end;
+  } else {
+    close(reason, end, message);
+  }
+  return {Event::closed, 0};
+}
+
+std::optional<codec::Will> Session::take_will() {
+  if (!will_) return std::nullopt;
+  codec::Will will = std::move(*will_);
+  will_.reset();
+  return will;
+}
+
+void Session::subscribed(std::uint16_t packet_id, std::vector<ReasonCode> reasons) {
+  if (state_ != State::connected) return;
+  codec::Suback suback;
+  suback.packet_id = packet_id;
+  suback.reasons = std::move(reasons);
+  write_control(*this, suback);
+}
+
+void Session::unsubscribed(std::uint16_t packet_id, std::vector<ReasonCode> reasons) {
+  if (state_ != State::connected) return;
+  codec::Unsuback unsuback;
+  unsuback.packet_id = packet_id;
+  unsuback.reasons = std::move(reasons);
+  write_control(*this, unsuback);
+}
+
+bool Session::add_subscription(const std::string& filter, const Subscription& subscription,
+                               bool& replaced) {
+  if (!subscriptions_) subscriptions_ = std::make_unique<Subscriptions>();
+  const auto found = subscriptions_->find(filter);
+  replaced = found != subscriptions_->end();
+  if (replaced) {
+    found->second = subscription;
+    return true;
+  }
+  if (subscriptions_->size() >= workspace_->limits.max_subscriptions) return false;
+  subscriptions_->emplace(filter, subscription);
+  return true;
+}
+
+bool Session::remove_subscription(const std::string& filter) {
+  if (!subscriptions_ || subscriptions_->erase(filter) == 0) return false;
+  if (subscriptions_->empty()) subscriptions_.reset();
+  return true;
+}
+
+void Session::shrink() {
+  window_.shrink();
+  if (queue_ && queue_->messages.empty()) queue_.reset();
+  if (pending_acks_ && pending_acks_->empty()) pending_acks_.reset();
+}
+
+}  // namespace skald::session

@@ -1,0 +1,287 @@
+// One MQTT connection's protocol state: a pure machine that is fed bytes and writes bytes.
+//
+// Owned by the session's actor, on the loop of its socket; single threaded. The shell pulls one
+// packet at a time with `receive`, does what the returned event says (dispatch, subscribe, ...) and
+// answers through the methods below it. Everything towards the client is appended to `output()`,
+// acks in the order in which their publishes came [MQTT-4.6.0-2].
+//
+// This is a session that lives with its connection (session expiry 0).
+// Invariant: after close() nothing is written any more but what close() itself wrote.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "mqtt/codec/decoder.h"
+#include "mqtt/codec/packets.h"
+#include "mqtt/codec/types.h"
+#include "mqtt/publication.h"
+#include "mqtt/session/delivery.h"
+#include "mqtt/session/limits.h"
+#include "mqtt/session/output.h"
+#include "mqtt/session/packet_id_set.h"
+#include "mqtt/session/send_window.h"
+
+namespace skald::session {
+
+/// Why a connection ended; each has its own log line and counter.
+enum class End : std::uint8_t {
+  none,
+  by_client,          // DISCONNECT 0x00 or 0x04, or 3.x DISCONNECT
+  connection_closed,  // the socket ended without DISCONNECT
+  keep_alive,
+  taken_over,
+  malformed,
+  protocol_error,
+  receive_maximum,
+  packet_too_large,
+  topic_alias,
+  quota,
+  not_authorized,
+  bad_credentials,
+  client_id_invalid,
+  server_busy,
+  shutting_down,
+  administrative,
+  connect_timeout,
+  internal,
+};
+
+struct Counters {
+  std::uint64_t packets_received = 0;
+  std::uint64_t publishes_received = 0;
+  std::uint64_t publishes_refused = 0;    // topic, rights, payload format
+  std::uint64_t deliveries = 0;           // PUBLISH packets written
+  std::uint64_t deliveries_queued = 0;    // had to wait for the send window
+  std::uint64_t dropped_queue_full = 0;   // QoS 1 and 2: queue limit in messages or bytes
+  std::uint64_t dropped_qos0_slow = 0;    // QoS 0 to a receiver that is behind
+  std::uint64_t dropped_too_large = 0;    // over the receiver's Maximum Packet Size [MQTT-3.1.2-25]
+  std::uint64_t dropped_expired = 0;      // message expiry passed in the queue
+  std::uint64_t dropped_by_client = 0;    // negative PUBACK or PUBREC
+  std::uint64_t unknown_packet_ids = 0;   // acks for nothing open
+};
+
+/// What all sessions of a loop share: limits, spare buffers, counters, and the place where the last
+/// event's contents lie. Outlives the sessions.
+struct Workspace {
+  Limits limits;
+  BufferPool pool;
+  Counters counters;
+  mqtt::PublicationView publication;     // of the last Event::publish on this loop
+  codec::PublishView publish;            // likewise
+  codec::ControlPacket control;          // of the last subscribe, unsubscribe or auth event
+  WireForms queue_forms;                 // for what leaves a session's queue
+  std::string properties_scratch;
+  std::string encode_scratch;
+};
+
+class Session {
+ public:
+  enum class State : std::uint8_t { awaits_connect, connecting, connected, closed };
+
+  /// What `receive` found. Details are in the accessor named.
+  enum class Event : std::uint8_t {
+    need_more,    // not a whole packet: nothing consumed
+    handled,      // done within the session
+    blocked,      // a PUBLISH that must wait (see set_publish_blocked): nothing consumed
+    connect,      // connect_packet(): answer with accept() or refuse()
+    publish,      // Workspace::publication: dispatch it, then acknowledge()
+    subscribe,    // Workspace::control: answer with subscribed()
+    unsubscribe,  // Workspace::control: answer with unsubscribed()
+    auth,         // Workspace::control
+    closed,       // the connection is over: flush output, close the socket
+  };
+  struct Step {
+    Event event = Event::need_more;
+    std::size_t consumed = 0;
+  };
+
+  explicit Session(Workspace& workspace);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // -- input ------------------------------------------------------------------------------------
+
+  /// Takes the packet at the head of `in`. Views handed out are valid until the bytes of `in` go.
+  Step receive(std::string_view in, mqtt::TimeMs now_ms);
+  /// Takes acks and pings out of `buffered` while a PUBLISH at its head is blocked, so that a client
+  /// that waits for itself goes on. `scan` remembers how far it looked; start it at 0.
+  Event receive_past_block(std::string& buffered, std::size_t& scan, mqtt::TimeMs now_ms);
+  /// How many bytes `receive` wants at least, after need_more.
+  std::size_t needed() const { return needed_; }
+
+  // -- what the last event carried ----------------------------------------------------------------
+
+  const codec::Connect& connect_packet() const { return *connect_; }
+  // Contents of publish, subscribe, unsubscribe and auth events are in the Workspace until the next
+  // receive() of any session of the loop.
+
+  // -- answers ------------------------------------------------------------------------------------
+
+  /// Who the client turned out to be. `client_id` is the one to use, assigned or its own.
+  struct Identity {
+    std::string client_id;
+    std::string_view tenant;  // interned: outlives the session
+    mqtt::Publisher publisher;
+    bool client_id_assigned = false;
+  };
+  /// CONNACK with success. Requires: state connecting.
+  void accept(Identity identity, std::string_view response_information, mqtt::TimeMs now_ms);
+  /// CONNACK with an error, then closed.
+  void refuse(codec::ReasonCode reason, End end, std::string_view why = {});
+  /// The result of the last Event::publish, at once. `reason` for QoS 1 and 2.
+  void acknowledge(codec::ReasonCode reason);
+  /// The result of the last Event::publish will come later, through acknowledge_later's ticket.
+  std::uint32_t defer_acknowledge();
+  void acknowledge_deferred(std::uint32_t ticket, codec::ReasonCode reason);
+  void subscribed(std::uint16_t packet_id, std::vector<codec::ReasonCode> reasons);
+  void unsubscribed(std::uint16_t packet_id, std::vector<codec::ReasonCode> reasons);
+  /// Server-side end: DISCONNECT for v5 (when it knows the reason), then closed.
+  void close(codec::ReasonCode reason, End end, std::string_view why = {});
+  /// The socket is gone.
+  void connection_lost(End end = End::connection_closed);
+
+  // -- delivery -----------------------------------------------------------------------------------
+
+  enum class Outcome : std::uint8_t { sent, queued, dropped };
+  /// One publication to this client. See Delivery.
+  Outcome deliver(WireForms& forms, const Delivery& delivery);
+  /// Behind: too much waits for the socket or for the client's acks. Its publishers should wait.
+  bool behind() const;
+  /// While set, QoS 0 messages are dropped as long as the session is behind.
+  void set_slow(bool slow) { slow_ = slow; }
+  bool slow() const { return slow_; }
+  /// Messages for shared groups that this session will not finish: not yet sent, or QoS 1 sent and
+  /// not acked [MQTT-4.8.2-4..6]. To be called once, after the end.
+  std::vector<SharedMessage> take_unfinished_shared();
+  /// Gives back tables that an idle session does not need.
+  void shrink();
+
+  // -- back-pressure on this client as a publisher ------------------------------------------------
+
+  void set_publish_blocked(bool blocked) { publish_blocked_ = blocked; }
+  bool publish_blocked() const { return publish_blocked_; }
+
+  // -- state ----------------------------------------------------------------------------------------
+
+  Workspace& workspace() { return *workspace_; }
+  std::uint32_t maximum_packet_size() const { return maximum_packet_size_; }
+  Output& output() { return output_; }
+  const Output& output() const { return output_; }
+  State state() const { return state_; }
+  End end() const { return end_; }
+  const char* end_message() const { return end_message_; }
+  codec::Version version() const { return version_; }
+  bool is_v5() const { return version_ == codec::Version::v5; }
+  bool bridge() const { return bridge_; }
+  const std::string& client_id() const { return client_id_; }
+  std::string_view tenant() const { return tenant_; }
+  const mqtt::Publisher& publisher() const { return publisher_; }
+  std::uint16_t keep_alive_s() const { return keep_alive_s_; }
+  mqtt::TimeMs last_received_ms() const { return last_received_ms_; }
+  /// The will, when the end was not clean; at most once.
+  std::optional<codec::Will> take_will();
+  bool clean_start() const { return clean_start_; }
+
+  struct Subscription {
+    codec::SubscriptionOptions options;
+    std::uint32_t id = 0;
+  };
+  using Subscriptions = absl::flat_hash_map<std::string, Subscription>;
+  /// By full filter as sent ($share/... included). Null when there are none.
+  const Subscriptions* subscriptions() const { return subscriptions_.get(); }
+  /// False when the limit is reached. `replaced` tells whether it was there.
+  bool add_subscription(const std::string& filter, const Subscription& subscription,
+                        bool& replaced);
+  bool remove_subscription(const std::string& filter);
+
+  std::uint32_t slot = 0;  // the shell's, to find the connection again
+
+ private:
+  struct PendingAck {
+    std::uint16_t packet_id;
+    codec::QoS qos;
+    bool done;
+    codec::ReasonCode reason;
+  };
+  struct Queued {
+    mqtt::PublicationRef publication;
+    GroupKeyRef group;
+    std::vector<std::uint32_t> subscription_ids;
+    codec::QoS qos;
+    bool retain;
+  };
+  struct Queue {
+    std::deque<Queued> messages;
+    std::size_t bytes = 0;
+  };
+  struct Aliases {
+    std::vector<std::string> in;                           // [alias - 1], empty: unset
+    absl::flat_hash_map<std::string, std::uint16_t> out;  // topic -> alias
+  };
+
+  Step on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms);
+  Step on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms);
+  bool resolve_topic(codec::PublishView& publish);
+  codec::ReasonCode judge(const codec::PublishView& publish) const;
+  void on_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason,
+              mqtt::TimeMs now_ms);
+  void on_puback(std::uint16_t packet_id, codec::ReasonCode reason, mqtt::TimeMs now_ms);
+  void on_pubrec(std::uint16_t packet_id, codec::ReasonCode reason, mqtt::TimeMs now_ms);
+  void on_pubrel(std::uint16_t packet_id);
+  void on_pubcomp(std::uint16_t packet_id, mqtt::TimeMs now_ms);
+  Step on_control(const codec::Frame& frame, mqtt::TimeMs now_ms);
+  Step on_connect(codec::Connect connect);
+  Step on_disconnect(const codec::Disconnect& disconnect);
+  Step fail(codec::ReasonCode reason, const char* message);
+
+  void write_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason);
+  void finish_publish(std::uint16_t packet_id, codec::QoS qos, codec::ReasonCode reason);
+
+  bool send(WireForms& forms, const Delivery& delivery, codec::QoS qos, std::uint16_t packet_id);
+  bool send_special(WireForms& forms, const Delivery& delivery, codec::QoS qos,
+                    std::uint16_t packet_id);
+  std::uint16_t alias_for(std::string_view topic, bool& known);
+  Outcome enqueue(WireForms& forms, const Delivery& delivery, codec::QoS qos);
+  void pump(mqtt::TimeMs now_ms);
+
+  // Ordered by use on the hot path.
+  State state_ = State::awaits_connect;
+  codec::Version version_ = codec::Version::v311;
+  bool publish_blocked_ = false;
+  bool slow_ = false;
+  bool bridge_ = false;
+  bool clean_start_ = true;
+  bool request_problem_information_ = true;
+  End end_ = End::none;
+  std::uint16_t keep_alive_s_ = 0;
+  std::uint16_t open_in_ = 0;  // QoS 1 and 2 publishes of the client not yet finished
+  std::uint16_t alias_maximum_out_ = 0;
+  std::uint32_t maximum_packet_size_ = codec::kMaxVarint + 5;
+  Workspace* workspace_;
+  Output output_;
+  SendWindow window_;
+  std::unique_ptr<Queue> queue_;
+  mqtt::TimeMs last_received_ms_ = 0;
+  std::size_t needed_ = 2;
+  mqtt::Publisher publisher_;
+  std::uint64_t sequence_ = 0;
+  std::string_view tenant_;
+  std::unique_ptr<std::deque<PendingAck>> pending_acks_;
+  std::uint32_t pending_acks_base_ = 0;  // ticket of the first pending ack
+  PacketIdSet received_;  // QoS 2 ids of the client that it has not released [MQTT-4.3.3-10]
+  std::unique_ptr<Aliases> aliases_;
+  std::unique_ptr<codec::Connect> connect_;
+  std::unique_ptr<codec::Will> will_;
+  std::unique_ptr<Subscriptions> subscriptions_;
+  std::string client_id_;
+  const char* end_message_ = "";
+};
+
+}  // namespace skald::session
