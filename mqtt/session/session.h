@@ -201,7 +201,10 @@ class Session {
                         bool& replaced);
   bool remove_subscription(const std::string& filter);
 
-  std::uint32_t slot = 0;  // the shell's, to find the connection again
+  // The shell's and dispatch's own marks.
+  void* shell = nullptr;  // the connection this session belongs to
+  bool dirty = false;     // on the list of sessions whose output is to be flushed
+  bool pressed = false;   // on the list of sessions that got much in this burst
 
  private:
   struct PendingAck {

@@ -1,0 +1,246 @@
+#include "mqtt/dispatch/dispatch.h"
+
+#include <algorithm>
+
+#include "config/base/assert.h"
+
+namespace skald::dispatch {
+
+using codec::QoS;
+using session::Session;
+
+Dispatch::Dispatch(const Options& options, session::Workspace& workspace)
+    : options_(options),
+      workspace_(workspace),
+      local_(options.seed),
+      cache_(options.match_cache_entries),
+      back_pressure_(options.back_pressure),
+      chooser_(options.seed),
+      batches_(options.loops) {
+  SKALD_ASSERT(options.loops >= 1 && options.loops <= kMaxLoops);
+}
+
+void Dispatch::set_routes(std::shared_ptr<const dist::RouteSnapshot> routes) {
+  routes_ = std::move(routes);
+}
+
+void Dispatch::set_interest(std::shared_ptr<const InterestSnapshot> interest) {
+  interest_ = std::move(interest);
+}
+
+void Dispatch::add(Session& session) { sessions_.emplace(session.publisher().session, &session); }
+
+void Dispatch::remove(Session& session) {
+  back_pressure_.forget(session);
+  sessions_.erase(session.publisher().session);
+  if (session.dirty) std::erase(dirty_, &session);
+  if (session.pressed) std::erase(pressed_, &session);
+}
+
+Session* Dispatch::find(std::uint64_t session) const {
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+bool Dispatch::subscribe(Session& session, std::string_view filter,
+                         const Session::Subscription& subscription, bool replace) {
+  return local_.add(session.tenant(), filter,
+                    {.session = &session, .options = subscription.options, .id = subscription.id},
+                    replace);
+}
+
+bool Dispatch::unsubscribe(Session& session, std::string_view filter) {
+  return local_.remove(session.tenant(), filter, &session);
+}
+
+MatchEntry& Dispatch::match(std::string_view tenant, std::string_view topic) {
+  MatchEntry& entry = cache_.at(tenant, topic);
+  const MatchVersions now{.routes = routes_ ? routes_->version(tenant) : 0,
+                          .interest = interest_ ? interest_->version(tenant) : 0,
+                          .local = local_.version(tenant)};
+  if (entry.filled && entry.versions == now) return entry;
+  entry.versions = now;
+  fill(entry, tenant, topic);
+  return entry;
+}
+
+void Dispatch::fill(MatchEntry& entry, std::string_view tenant, std::string_view topic) {
+  ++counters_.matches_made;
+  entry.filled = true;
+  merge_local(entry, tenant, topic, nullptr);
+  const LoopMask self = LoopMask{1} << options_.loop;
+  entry.other_loops = interest_ ? interest_->match(tenant, topic) & ~self : 0;
+  entry.groups.clear();
+  entry.routes.clear();
+  if (!routes_) return;
+  routes_->match(tenant, topic, entry.routes);
+  for (const dist::Matches::SharedGroup& group : entry.routes.groups) {
+    entry.groups.push_back(
+        {.key = std::make_shared<const session::GroupKey>(
+             session::GroupKey{std::string(group.name), group.group->filter}),
+         .group = group.group});
+  }
+}
+
+/// Overlapping subscriptions of a session become one receiver. `without_no_local_of`: its No Local
+/// subscriptions are left out, as for a message of its own [MQTT-3.8.3-3].
+void Dispatch::merge_local(MatchEntry& entry, std::string_view tenant, std::string_view topic,
+                           const Session* without_no_local_of) {
+  std::vector<LocalSubscription> found;
+  local_.match(tenant, topic, [&](const LocalSubscribers& subscribers) {
+    for (const LocalSubscription& subscription : subscribers) {
+      const bool left_out =
+          subscription.session == without_no_local_of && subscription.options.no_local;
+      if (!left_out) found.push_back(subscription);
+    }
+  });
+  // By session, and within one by identifier: the order of a match is of no use.
+  std::sort(found.begin(), found.end(),
+            [](const LocalSubscription& a, const LocalSubscription& b) {
+              const std::uint64_t first = a.session->publisher().session;
+              const std::uint64_t second = b.session->publisher().session;
+              return first != second ? first < second : a.id < b.id;
+            });
+  entry.receivers.clear();
+  entry.ids.clear();
+  for (const LocalSubscription& subscription : found) {
+    if (entry.receivers.empty() || entry.receivers.back().session != subscription.session) {
+      entry.receivers.push_back({.session = subscription.session,
+                                 .first_id = static_cast<std::uint32_t>(entry.ids.size())});
+    }
+    LocalReceiver& receiver = entry.receivers.back();
+    receiver.qos = std::max(receiver.qos, subscription.options.qos);
+    receiver.retain_as_published |= subscription.options.retain_as_published;
+    receiver.no_local |= subscription.options.no_local;
+    if (subscription.id != 0) {
+      entry.ids.push_back(subscription.id);
+      ++receiver.ids;
+    }
+  }
+}
+
+bool Dispatch::publish(mqtt::PublicationView& publication, Session* publisher,
+                       mqtt::TimeMs now_ms) {
+  ++counters_.publications;
+  MatchEntry& entry = match(publication.tenant, publication.topic);
+  if (entry.receivers.empty() && entry.other_loops == 0 && entry.groups.empty()) {
+    ++counters_.no_subscribers;
+    return false;
+  }
+  forms_.reset(publication, now_ms);
+  deliver_local(entry, publication, publisher);
+  for (LoopMask left = entry.other_loops; left != 0; left &= left - 1) {
+    batch(static_cast<std::uint16_t>(std::countr_zero(left)),
+          {.publication = publication.share(), .group = {}});
+  }
+  for (const SharedTarget& target : entry.groups) {
+    if (!deliver_shared(target, publication)) ++counters_.shared_undeliverable;
+  }
+  return true;
+}
+
+void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& publication,
+                             const Session* publisher) {
+  for (const LocalReceiver& receiver : entry.receivers) {
+    if (receiver.no_local && receiver.session == publisher) {
+      deliver_to_no_local(publication, *receiver.session);
+      continue;
+    }
+    deliver_to(*receiver.session,
+               {.granted = receiver.qos,
+                .retain = receiver.retain_as_published && publication.info.retain,
+                .subscription_ids = {entry.ids.data() + receiver.first_id, receiver.ids}});
+  }
+}
+
+/// The publisher's own subscriptions that are not No Local; rare enough to match anew.
+void Dispatch::deliver_to_no_local(mqtt::PublicationView& publication, Session& publisher) {
+  MatchEntry own;
+  merge_local(own, publication.tenant, publication.topic, &publisher);
+  for (const LocalReceiver& receiver : own.receivers) {
+    if (receiver.session != &publisher) continue;
+    deliver_to(publisher, {.granted = receiver.qos,
+                           .retain = receiver.retain_as_published && publication.info.retain,
+                           .subscription_ids = {own.ids.data() + receiver.first_id, receiver.ids}});
+  }
+}
+
+bool Dispatch::deliver_to(Session& session, const session::Delivery& delivery) {
+  const Session::Outcome outcome = session.deliver(forms_, delivery);
+  mark_dirty(session);
+  if (!session.pressed &&
+      (session.output().size() > options_.flush_from_bytes || session.behind())) {
+    session.pressed = true;
+    pressed_.push_back(&session);
+  }
+  return outcome != Session::Outcome::dropped;
+}
+
+std::vector<Session*> Dispatch::take_pressed() {
+  for (Session* session : pressed_) session->pressed = false;
+  return std::exchange(pressed_, {});
+}
+
+void Dispatch::settle(Session& publisher, const std::vector<Session*>& pressed,
+                      mqtt::TimeMs now_ms) {
+  for (Session* session : pressed) {
+    if (session->behind()) back_pressure_.wait(publisher, *session, now_ms);
+  }
+}
+
+void Dispatch::batch(std::uint16_t loop, LoopItem item) {
+  SKALD_ASSERT(loop < options_.loops && loop != options_.loop);
+  ++counters_.to_other_loops;
+  LoopBatch& to = batches_[loop];
+  to.credit.bytes += item.publication->size_bytes();
+  to.items.push_back(std::move(item));
+  batched_ |= LoopMask{1} << loop;
+}
+
+std::vector<std::pair<std::uint16_t, LoopBatch>> Dispatch::take_batches(Session* publisher) {
+  std::vector<std::pair<std::uint16_t, LoopBatch>> taken;
+  for (LoopMask left = std::exchange(batched_, 0); left != 0; left &= left - 1) {
+    const auto loop = static_cast<std::uint16_t>(std::countr_zero(left));
+    LoopBatch batch = std::exchange(batches_[loop], {});
+    batch.credit.loop = options_.loop;
+    if (publisher != nullptr && publisher->state() == Session::State::connected) {
+      batch.credit.publisher = publisher->publisher().session;
+      back_pressure_.lend(*publisher, batch.credit.bytes);
+    }
+    taken.emplace_back(loop, std::move(batch));
+  }
+  return taken;
+}
+
+void Dispatch::receive(const LoopBatch& batch, mqtt::TimeMs now_ms) {
+  for (const LoopItem& item : batch.items) {
+    mqtt::PublicationView publication = mqtt::PublicationView::of(item.publication);
+    forms_.reset(publication, now_ms);
+    if (item.member == 0) {
+      deliver_local(match(publication.tenant, publication.topic), publication, nullptr);
+      continue;
+    }
+    Session* member = find(item.member);
+    const bool delivered =
+        member != nullptr && deliver_to(*member, {.granted = item.member_qos,
+                                                  .group = &item.group});
+    // Gone since it was chosen: another member gets it.
+    if (!delivered && member == nullptr) redispatch({item.publication, item.group}, now_ms);
+  }
+}
+
+bool Dispatch::redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms) {
+  mqtt::PublicationView publication = mqtt::PublicationView::of(message.publication);
+  if (publication.info.expiry_ms != 0 && publication.info.expiry_ms <= now_ms) return false;
+  const MatchEntry& entry = match(publication.tenant, publication.topic);
+  for (const SharedTarget& target : entry.groups) {
+    if (*target.key != *message.group) continue;
+    forms_.reset(publication, now_ms);
+    ++counters_.redispatched;
+    if (deliver_shared(target, publication)) return true;
+  }
+  ++counters_.shared_undeliverable;
+  return false;
+}
+
+}  // namespace skald::dispatch

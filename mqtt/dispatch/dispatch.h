@@ -1,0 +1,149 @@
+// The dispatch core of one loop: from a publication to everyone who gets it.
+//
+// Matching is a plain call on immutable snapshots (routes of the cluster, interest of this node) and
+// on the loop's own table. Receivers on this loop are handed the message at once; what goes to other
+// loops of the node is gathered into one batch a loop for the whole read burst.
+//
+// Owned by the loop's post office; single threaded; pure: its shell flushes sockets and sends batches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "config/base/ids.h"
+#include "mqtt/dispatch/back_pressure.h"
+#include "mqtt/dispatch/local_table.h"
+#include "mqtt/dispatch/match_cache.h"
+#include "mqtt/dispatch/node_routes.h"
+#include "mqtt/dist/route_snapshot.h"
+#include "mqtt/publication.h"
+#include "mqtt/session/session.h"
+#include "mqtt/share/chooser.h"
+
+namespace skald::dispatch {
+
+/// One publication for another loop of this node.
+struct LoopItem {
+  mqtt::PublicationRef publication;
+  std::uint64_t member = 0;      // session of a shared group's member; 0: all subscribers there
+  session::GroupKeyRef group;    // with `member`
+  codec::QoS member_qos = codec::QoS::at_most_once;
+};
+
+/// What one read burst has for one other loop.
+struct LoopBatch {
+  Credit credit;  // to be given back
+  std::vector<LoopItem> items;
+};
+
+class Dispatch {
+ public:
+  struct Options {
+    std::uint16_t loop = 0;
+    std::uint16_t loops = 1;
+    Life life;
+    std::uint64_t seed = 0;
+    std::size_t match_cache_entries = 65'536;
+    std::size_t flush_from_bytes = 64 * 1024;  // a burst's output to one session is flushed at this
+    BackPressure::Options back_pressure;
+  };
+
+  Dispatch(const Options& options, session::Workspace& workspace);
+
+  // -- snapshots: newer ones replace older ones at the start of a burst ---------------------------
+
+  void set_routes(std::shared_ptr<const dist::RouteSnapshot> routes);
+  void set_interest(std::shared_ptr<const InterestSnapshot> interest);
+
+  // -- sessions of this loop ------------------------------------------------------------------------
+
+  /// The session is connected: it may receive as a member of shared groups.
+  void add(session::Session& session);
+  /// The session is over. The caller has unsubscribed it.
+  void remove(session::Session& session);
+  session::Session* find(std::uint64_t session) const;
+
+  /// A filter without $share. True when it is the loop's first: the node must be told.
+  bool subscribe(session::Session& session, std::string_view filter,
+                 const session::Session::Subscription& subscription, bool replace);
+  /// True when it was the loop's last.
+  bool unsubscribe(session::Session& session, std::string_view filter);
+
+  // -- publications ---------------------------------------------------------------------------------
+
+  /// Hands `publication` to everyone. Returns false when nobody has a matching subscription.
+  /// `publisher` is null for wills and for what the broker itself publishes.
+  bool publish(mqtt::PublicationView& publication, session::Session* publisher,
+               mqtt::TimeMs now_ms);
+  /// A batch from another loop. Its credit comes back through back_pressure().take_credits().
+  void receive(const LoopBatch& batch, mqtt::TimeMs now_ms);
+  /// A message that its group member could not finish goes to another one; false: there is none.
+  bool redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms);
+
+  // -- what the shell must do -----------------------------------------------------------------------
+
+  /// Sessions whose output grew since they were last taken. Flush them at the end of the burst.
+  std::vector<session::Session*>& dirty() { return dirty_; }
+  /// Sessions that got much: flush them now, then settle() the publisher against them.
+  bool has_pressed() const { return !pressed_.empty(); }
+  std::vector<session::Session*> take_pressed();
+  /// After the flush: the publisher waits for those that are still behind.
+  void settle(session::Session& publisher, const std::vector<session::Session*>& pressed,
+              mqtt::TimeMs now_ms);
+  /// The end of a burst: the batches for other loops, by loop.
+  bool has_batches() const { return batched_ != 0; }
+  std::vector<std::pair<std::uint16_t, LoopBatch>> take_batches(session::Session* publisher);
+
+  BackPressure& back_pressure() { return back_pressure_; }
+  void mark_dirty(session::Session& session) {
+    if (session.dirty) return;
+    session.dirty = true;
+    dirty_.push_back(&session);
+  }
+
+  struct Counters {
+    std::uint64_t publications = 0;
+    std::uint64_t matches_made = 0;     // cache misses and entries gone stale
+    std::uint64_t no_subscribers = 0;
+    std::uint64_t to_other_loops = 0;
+    std::uint64_t redispatched = 0;
+    std::uint64_t shared_undeliverable = 0;  // a group whose members were all gone or full
+  };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  MatchEntry& match(std::string_view tenant, std::string_view topic);
+  void fill(MatchEntry& entry, std::string_view tenant, std::string_view topic);
+  void merge_local(MatchEntry& entry, std::string_view tenant, std::string_view topic,
+                   const session::Session* without_no_local_of);
+  void deliver_local(const MatchEntry& entry, mqtt::PublicationView& publication,
+                     const session::Session* publisher);
+  void deliver_to_no_local(mqtt::PublicationView& publication, session::Session& publisher);
+  bool deliver_to(session::Session& session, const session::Delivery& delivery);
+  bool deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication);
+  bool deliver_to_member(const dist::SessionMember& member, const session::GroupKeyRef& key,
+                         mqtt::PublicationView& publication);
+  void batch(std::uint16_t loop, LoopItem item);
+
+  Options options_;
+  session::Workspace& workspace_;
+  LocalTable local_;
+  MatchCache cache_;
+  BackPressure back_pressure_;
+  share::Chooser chooser_;
+  session::WireForms forms_;
+  std::shared_ptr<const dist::RouteSnapshot> routes_;
+  std::shared_ptr<const InterestSnapshot> interest_;
+  absl::flat_hash_map<std::uint64_t, session::Session*> sessions_;
+  std::vector<session::Session*> dirty_;
+  std::vector<session::Session*> pressed_;
+  std::vector<LoopBatch> batches_;  // by loop
+  LoopMask batched_ = 0;            // loops with something in batches_
+  Counters counters_;
+};
+
+}  // namespace skald::dispatch

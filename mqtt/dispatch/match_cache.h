@@ -1,0 +1,94 @@
+// What one loop knows about the receivers of a topic, and for how long.
+//
+// An entry holds for exactly the versions it was made from: the tenant's routes in the cluster, its
+// interest on this node, and its subscriptions on this loop. There are no patches: when one of them
+// has changed, the entry is made anew at its next use.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "mqtt/dispatch/local_table.h"
+#include "mqtt/dispatch/node_routes.h"
+#include "mqtt/dist/route_snapshot.h"
+#include "mqtt/session/delivery.h"
+
+namespace skald::dispatch {
+
+/// One session of this loop, its overlapping subscriptions merged: one copy, the highest QoS, every
+/// subscription identifier, RETAIN as published if any of them wants that.
+struct LocalReceiver {
+  session::Session* session = nullptr;
+  codec::QoS qos = codec::QoS::at_most_once;
+  bool retain_as_published = false;
+  bool no_local = false;  // at least one of them is No Local
+  std::uint32_t first_id = 0;
+  std::uint32_t ids = 0;
+};
+
+struct SharedTarget {
+  session::GroupKeyRef key;
+  const dist::Group* group = nullptr;  // kept alive by MatchEntry::routes
+};
+
+struct MatchVersions {
+  std::uint64_t routes = 0;
+  std::uint64_t interest = 0;
+  std::uint64_t local = 0;
+
+  bool operator==(const MatchVersions&) const = default;
+};
+
+struct MatchEntry {
+  MatchVersions versions;
+  bool filled = false;
+  std::vector<LocalReceiver> receivers;
+  std::vector<std::uint32_t> ids;  // subscription identifiers of all receivers
+  LoopMask other_loops = 0;
+  std::vector<SharedTarget> groups;
+  dist::Matches routes;
+};
+
+/// The entries of one loop. Full: everything goes, which is cheap to make again and needs no order.
+class MatchCache {
+ public:
+  explicit MatchCache(std::size_t entries_max) : entries_max_(entries_max) {}
+
+  /// The entry of (tenant, topic), possibly not filled. Valid until the next call.
+  MatchEntry& at(std::string_view tenant, std::string_view topic) {
+    Topics& topics = tenants_[absl::string_view(tenant.data(), tenant.size())];
+    const absl::string_view key(topic.data(), topic.size());
+    const auto found = topics.find(key);
+    if (found != topics.end()) return *found->second;
+    if (entries_ >= entries_max_) {
+      clear();
+      return at(tenant, topic);
+    }
+    ++entries_;
+    return *topics.emplace(std::string(topic), std::make_unique<MatchEntry>()).first->second;
+  }
+
+  void clear() {
+    tenants_.clear();
+    entries_ = 0;
+    ++evictions_;
+  }
+
+  std::size_t size() const { return entries_; }
+  std::uint64_t evictions() const { return evictions_; }
+
+ private:
+  using Topics = absl::flat_hash_map<std::string, std::unique_ptr<MatchEntry>>;
+
+  absl::flat_hash_map<std::string, Topics> tenants_;
+  std::size_t entries_max_;
+  std::size_t entries_ = 0;
+  std::uint64_t evictions_ = 0;
+};
+
+}  // namespace skald::dispatch
