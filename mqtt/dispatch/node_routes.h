@@ -18,11 +18,11 @@
 // alone. Invariant: at most one change of a filter is proposed and unanswered.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -145,19 +145,26 @@ class NodeRoutes {
     std::uint32_t loop;
     std::uint64_t token;
   };
+  enum class Phase : std::uint8_t {
+    adding,    // an add is queued or in flight
+    removing,  // a removal is queued or in flight
+    stuck,     // a removal was not carried out; waits for retry()
+  };
   struct Transition {
-    bool adding = false;          // else removing
-    std::vector<Waiter> waiters;  // while removing: of the add that comes next
+    Phase phase = Phase::adding;
+    bool may_exist = false;       // the route, by what was answered before the change under way
+    std::vector<Waiter> waiters;  // of the add under way, or of the one that follows the removal
   };
   using Transitions = std::map<Key, Transition>;
 
-  void set_bit(const Key& key, std::uint32_t loop);
-  void clear_bit(const Key& key, std::uint32_t loop);
-  void clear_bits(const Key& key);
-  void answer(const Waiter& waiter, SubscribeOutcome outcome);
+  LoopMask mask_of(const Key& key) const;
+  void set_mask(const Key& key, LoopMask mask);
+  void enqueue(Transitions::iterator at, Phase phase);
+  void finish(Transitions::iterator at);
   void answer_all(Transition& transition, SubscribeOutcome outcome);
   void on_added(Transitions::iterator at, Outcome outcome);
   void on_removed(Transitions::iterator at, Outcome outcome);
+  Batch next_batch();
 
   Life self_;
   NodeRoutesLimits limits_;
@@ -166,7 +173,7 @@ class NodeRoutes {
   std::size_t filters_ = 0;
   Transitions transitions_;
   std::deque<Key> to_propose_;                           // each key once, its transition says what
-  std::vector<Key> to_retry_;                            // removals that were not carried out
+  std::set<Key> to_retry_;                               // the stuck ones
   std::map<std::uint64_t, std::vector<Key>> in_flight_;  // by batch
   std::uint64_t last_batch_ = 0;
   std::vector<Answer> answers_;

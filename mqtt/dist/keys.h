@@ -28,6 +28,9 @@ std::string route_key(const Route& route);
 
 std::string route_value(const Route& route);
 
+/// The reverse of route_key: incarnation, QoS and loop are zero.
+Result<Route> decode_route_key(std::string_view key);
+
 /// The reverse of route_key and route_value.
 Result<Route> decode_route(std::string_view key, std::string_view value);
 

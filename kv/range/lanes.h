@@ -1,0 +1,80 @@
+// What a range remembers of each lane: the last commands and replies (design.md section 5,
+// "Lanes").
+//
+// Part of a range's replicated state: every replica asks check() before apply, and calls record()
+// after. A retry after a lost reply or a change of leader is answered and not applied twice; a gap
+// is refused, so that a refused batch holds back what is behind it; a life that has ended is
+// refused for good.
+//
+// A lane is pipelined: up to kLaneWindow of its commands may be unanswered at a time, and the
+// replies to that many are kept, because a change of leader can lose them all.
+//
+// Bound: kMaxLanesPerLife lanes for each life that has not ended, kLaneWindow replies a lane, one
+// number for each node that ever had a life here. What a reply may weigh is the state machine's
+// business.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/base/ids.h"
+#include "config/base/result.h"
+#include "kv/range/state_machine.h"
+
+namespace skald::range {
+
+inline constexpr std::size_t kMaxLanesPerLife = 4096;
+inline constexpr std::size_t kLaneWindow = 64;
+
+class Lanes {
+ public:
+  enum class Verdict : std::uint8_t {
+    apply,     // the next of its lane
+    answered,  // one of the last kLaneWindow again: here is its reply
+    stale,     // older than those: a proposer that keeps to the window has its reply
+    gap,       // something before it is missing: refused, to be proposed again in order
+    ended,     // the life has ended
+    too_many,  // kMaxLanesPerLife
+  };
+  struct Check {
+    Verdict verdict = Verdict::apply;
+    std::string_view reply;  // when answered; valid until the next record() or end_life()
+  };
+
+  /// What to do with command `seq` of `lane`. The first of a lane is 1.
+  Check check(const LaneId& lane, std::uint64_t seq) const;
+
+  /// The command was applied. Requires: check(lane, seq) said apply.
+  void record(const LaneId& lane, std::uint64_t seq, std::string reply);
+
+  /// Forgets the lanes of the life, and refuses it and all earlier ones of its node from now on.
+  void end_life(Life life);
+
+  bool has_ended(Life life) const;
+  std::size_t size() const { return lanes_.size(); }
+
+  /// The whole state as one versioned value, for snapshots and splits (both halves keep all lanes).
+  /// Equal states encode equally.
+  std::string encode() const;
+  static Result<Lanes> decode(std::string_view bytes);
+
+  bool operator==(const Lanes&) const = default;
+
+ private:
+  struct Last {
+    std::uint64_t seq = 0;
+    std::vector<std::string> replies;  // to the last commands; that to `seq` is at the back
+
+    bool operator==(const Last&) const = default;
+  };
+
+  std::size_t lanes_of(Life life) const;
+
+  std::map<LaneId, Last> lanes_;
+  std::map<NodeId, LifeNumber> ended_;  // of each node, the newest life that has ended
+};
+
+}  // namespace skald::range

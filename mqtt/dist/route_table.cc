@@ -1,0 +1,183 @@
+#include "mqtt/dist/route_table.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "config/base/assert.h"
+#include "mqtt/dist/keys.h"
+
+namespace skald::dist {
+namespace {
+
+using Members = std::vector<topic::Ref<const GroupMemberEntry>>;
+
+/// Order of members by identity: sessions by (life, session), then inboxes by name.
+bool comes_before(const GroupMember& a, const GroupMember& b) {
+  if (a.index() != b.index()) return a.index() < b.index();
+  if (const auto* session = std::get_if<SessionMember>(&a)) {
+    const auto& other = std::get<SessionMember>(b);
+    return std::pair(session->life, session->session) < std::pair(other.life, other.session);
+  }
+  return std::get<InboxReceiver>(a).inbox < std::get<InboxReceiver>(b).inbox;
+}
+
+Members::const_iterator lower_bound(const Members& members, const GroupMember& member) {
+  return std::lower_bound(members.begin(), members.end(), member,
+                          [](const auto& entry, const GroupMember& wanted) {
+                            return comes_before(entry->member, wanted);
+                          });
+}
+
+/// The end when there is no member of this identity.
+Members::const_iterator find_member(const Members& members, const GroupMember& member) {
+  const auto at = lower_bound(members, member);
+  return at != members.end() && !comes_before(member, (*at)->member) ? at : members.end();
+}
+
+}  // namespace
+
+std::optional<Life> life_of(const Receiver& receiver) {
+  if (const auto* node = std::get_if<NodeReceiver>(&receiver)) return node->life;
+  if (const auto* group = std::get_if<GroupReceiver>(&receiver)) {
+    if (const auto* session = std::get_if<SessionMember>(&group->member)) return session->life;
+  }
+  return std::nullopt;
+}
+
+std::optional<Route> RouteTable::find(const Route& route) const {
+  const topic::FilterTrie<topic::Ref<RouteSet>>* trie = tries_.find(route.tenant);
+  const topic::Ref<RouteSet>* set = trie == nullptr ? nullptr : trie->find(route.filter);
+  if (set == nullptr) return std::nullopt;
+  if (const auto* node = std::get_if<NodeReceiver>(&route.receiver)) {
+    const auto& nodes = (*set)->nodes;
+    if (!std::binary_search(nodes.begin(), nodes.end(), node->life)) return std::nullopt;
+    return route;
+  }
+  Route found{route.tenant, route.filter, {}};
+  if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
+    const InboxSubscription* present = (*set)->inboxes.find(hashed(inbox->inbox));
+    if (present == nullptr) return std::nullopt;
+    found.receiver = InboxReceiver{inbox->inbox, present->incarnation, present->qos};
+    return found;
+  }
+  const auto& receiver = std::get<GroupReceiver>(route.receiver);
+  const Group* group = (*set)->groups.find(hashed(receiver.group));
+  if (group == nullptr) return std::nullopt;
+  const auto member = find_member(group->members, receiver.member);
+  if (member == group->members.end()) return std::nullopt;
+  found.receiver = GroupReceiver{receiver.group, (*member)->member};
+  return found;
+}
+
+std::size_t RouteTable::group_size(std::string_view tenant, std::string_view filter,
+                                   std::string_view group) const {
+  const topic::FilterTrie<topic::Ref<RouteSet>>* trie = tries_.find(tenant);
+  const topic::Ref<RouteSet>* set = trie == nullptr ? nullptr : trie->find(filter);
+  const Group* found = set == nullptr ? nullptr : (*set)->groups.find(hashed(group));
+  return found == nullptr ? 0 : found->size();
+}
+
+/// The set of the route's filter, this table's alone.
+RouteSet& RouteTable::own(const Route& route) {
+  topic::Ref<RouteSet>& set = tries_.change(route.tenant, route.filter);
+  if (!set) {
+    set = topic::Ref<RouteSet>::adopt(new RouteSet());
+  } else if (!set->unique()) {
+    set = topic::Ref<RouteSet>::adopt(new RouteSet(*set));
+  }
+  return *set;
+}
+
+void RouteTable::put(const Route& route) {
+  RouteSet& set = own(route);
+  bool added = false;
+  if (const auto* node = std::get_if<NodeReceiver>(&route.receiver)) {
+    const auto at = std::lower_bound(set.nodes.begin(), set.nodes.end(), node->life);
+    added = at == set.nodes.end() || *at != node->life;
+    if (added) set.nodes.insert(at, node->life);
+  } else if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
+    added = set.inboxes.find(hashed(inbox->inbox)) == nullptr;
+    set.inboxes.at_or_insert(hashed(inbox->inbox), hash_) = {inbox->incarnation, inbox->qos};
+  } else {
+    const auto& receiver = std::get<GroupReceiver>(route.receiver);
+    Group& group = set.groups.at_or_insert(hashed(receiver.group), hash_);
+    group.filter = route.filter;
+    auto entry = topic::Ref<const GroupMemberEntry>::adopt(new GroupMemberEntry(receiver.member));
+    const auto at = find_member(group.members, receiver.member);
+    added = at == group.members.end();
+    if (added) {
+      group.members.insert(lower_bound(group.members, receiver.member), std::move(entry));
+    } else {
+      group.members[static_cast<std::size_t>(at - group.members.begin())] = std::move(entry);
+    }
+  }
+  if (!added) return;
+  ++size_;
+  if (const auto life = life_of(route.receiver)) keys_by_life_[*life].insert(route_key(route));
+}
+
+void RouteTable::remove(const Route& route) {
+  RouteSet& set = own(route);
+  if (const auto* node = std::get_if<NodeReceiver>(&route.receiver)) {
+    SKALD_ASSERT(std::erase(set.nodes, node->life) == 1);
+  } else if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
+    SKALD_ASSERT(set.inboxes.erase(hashed(inbox->inbox)));
+  } else {
+    const auto& receiver = std::get<GroupReceiver>(route.receiver);
+    Group* group = set.groups.find_mutable(hashed(receiver.group));
+    SKALD_ASSERT(group != nullptr);
+    const auto at = find_member(group->members, receiver.member);
+    SKALD_ASSERT(at != group->members.end());
+    group->members.erase(at);
+    if (group->members.empty()) set.groups.erase(hashed(receiver.group));
+  }
+  if (set.empty()) tries_.erase(route.tenant, route.filter);
+  --size_;
+  const auto life = life_of(route.receiver);
+  if (!life) return;
+  const auto index = keys_by_life_.find(*life);
+  SKALD_ASSERT(index != keys_by_life_.end());
+  SKALD_ASSERT(index->second.erase(route_key(route)) == 1);
+  if (index->second.empty()) keys_by_life_.erase(index);
+}
+
+std::vector<std::string> RouteTable::keys_of(Life life, std::size_t limit) const {
+  const auto index = keys_by_life_.find(life);
+  if (index == keys_by_life_.end()) return {};
+  std::vector<std::string> keys;
+  for (const std::string& key : index->second) {
+    if (keys.size() == limit) break;
+    keys.push_back(key);
+  }
+  return keys;
+}
+
+std::vector<Route> RouteTable::routes() const {
+  std::vector<Route> routes;
+  tries_.for_each_tenant([&routes](std::string_view tenant, const auto& trie) {
+    trie.for_each([&routes, tenant](const std::string& filter, const topic::Ref<RouteSet>& set) {
+      const auto add = [&](Receiver receiver) {
+        routes.push_back({std::string(tenant), filter, std::move(receiver)});
+      };
+      for (const Life& life : set->nodes) add(NodeReceiver{life});
+      for (const auto* entry : set->inboxes.sorted_entries()) {
+        add(InboxReceiver{std::string(entry->key()), entry->value.incarnation, entry->value.qos});
+      }
+      for (const auto* entry : set->groups.sorted_entries()) {
+        for (const auto& member : entry->value.members) {
+          add(GroupReceiver{std::string(entry->key()), member->member});
+        }
+      }
+    });
+  });
+  return routes;
+}
+
+void RouteTable::clear() {
+  tries_.clear();
+  keys_by_life_.clear();
+  size_ = 0;
+}
+
+}  // namespace skald::dist
