@@ -1,11 +1,13 @@
-// The one binary: `skald node` serves; later `console`, `ctl` and `bench`.
+// The one binary: `skald node` serves, `skald bench` loads a broker; later `console` and `ctl`.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/file.h"
 #include "config/load.h"
+#include "tools/bench/cli.h"
 
 extern char** environ;  // NOLINT: POSIX names it so
 
@@ -65,11 +67,16 @@ int run_node(const NodeArguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // It has a command line of its own, with a help of its own.
+  if (argc > 1 && std::string_view(argv[1]) == "bench") {
+    return skald::bench::bench_main(argc - 1, argv + 1);
+  }
   CLI::App app("Skald, a distributed MQTT broker", "skald");
   app.require_subcommand(1);
   app.set_version_flag("--version", "skald " SKALD_VERSION);
   NodeArguments node;
   add_node_command(app, node);
+  app.add_subcommand("bench", "load an MQTT broker, measure it and check what arrives");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
