@@ -13,7 +13,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -143,7 +142,8 @@ class Reader {
     if (v == 0 || v > newest) fail();
     return ok_ ? v : std::uint8_t{0};
   }
-  std::optional<std::uint8_t> newer_version() const { return newer_version_; }
+  /// 0: not that.
+  std::uint8_t newer_version() const { return newer_version_; }
 
  private:
   template <std::unsigned_integral T>
@@ -156,7 +156,7 @@ class Reader {
 
   std::string_view rest_;
   bool ok_ = true;
-  std::optional<std::uint8_t> newer_version_;
+  std::uint8_t newer_version_ = 0;
 };
 
 }  // namespace skald
