@@ -1,0 +1,422 @@
+// The dist state machine: its rules by table, and seeded scripts against a naive model that keeps
+// the stored records only.
+#include "mqtt/dist/state_machine.h"
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/base/random.h"
+#include "mqtt/dist/keys.h"
+#include "mqtt/topic/topic.h"
+
+namespace skald::dist {
+namespace {
+
+constexpr codec::QoS kQos1 = codec::QoS::at_least_once;
+
+Life life(std::uint64_t node, std::uint64_t number = 1) {
+  return {NodeId{node}, LifeNumber{number}};
+}
+
+range::ApplyContext context_of(Life proposer) {
+  range::ApplyContext context;
+  context.index = 1;
+  context.lane.life = proposer;
+  return context;
+}
+
+RouteResult change(StateMachine& machine, RouteChange::Kind kind, const Route& route) {
+  const auto applied =
+      machine.apply(context_of(life(1)), Command{ChangeRoutes{{RouteChange{kind, route}}}});
+  BOOST_REQUIRE_EQUAL(applied.reply.results.size(), 1U);
+  BOOST_CHECK_EQUAL(applied.writes.size(), applied.reply.results[0] == RouteResult::done ? 1U : 0U);
+  BOOST_CHECK_EQUAL(applied.effects.size(), applied.writes.size());
+  return applied.reply.results[0];
+}
+
+RouteResult add(StateMachine& machine, const Route& route) {
+  return change(machine, RouteChange::Kind::add, route);
+}
+RouteResult remove(StateMachine& machine, const Route& route) {
+  return change(machine, RouteChange::Kind::remove, route);
+}
+
+Route inbox(std::uint64_t incarnation, codec::QoS qos = kQos1) {
+  return {"t", "a", InboxReceiver{"c", incarnation, qos}};
+}
+Route session_member(std::uint64_t session, std::uint64_t incarnation) {
+  return {"t", "a", GroupReceiver{"g", SessionMember{life(1), session, incarnation, 2, kQos1}}};
+}
+Route inbox_member(const std::string& name, std::uint64_t incarnation) {
+  return {"t", "a", GroupReceiver{"g", InboxReceiver{name, incarnation, kQos1}}};
+}
+
+BOOST_AUTO_TEST_SUITE(state_machine)
+
+BOOST_AUTO_TEST_CASE(node_routes) {
+  StateMachine machine;
+  const Route route{"t", "a/+", NodeReceiver{life(1)}};
+  BOOST_CHECK(add(machine, route) == RouteResult::done);
+  BOOST_CHECK(add(machine, route) == RouteResult::unchanged);
+  Matches matches;
+  machine.snapshot().match("t", "a/b", matches);
+  BOOST_CHECK(matches.nodes == std::vector<Life>{life(1)});
+  machine.snapshot().match("u", "a/b", matches);
+  BOOST_CHECK(matches.empty());
+  BOOST_CHECK(remove(machine, route) == RouteResult::done);
+  BOOST_CHECK(remove(machine, route) == RouteResult::unchanged);
+  machine.snapshot().match("t", "a/b", matches);
+  BOOST_CHECK(matches.empty());
+  BOOST_CHECK_EQUAL(machine.snapshot().version("t"), 0U);
+}
+
+BOOST_AUTO_TEST_CASE(incarnations) {
+  using Make = Route (*)(std::uint64_t);
+  for (const Make make : {Make{[](std::uint64_t i) { return inbox(i); }},
+                          Make{[](std::uint64_t i) { return session_member(7, i); }},
+                          Make{[](std::uint64_t i) { return inbox_member("c", i); }}}) {
+    StateMachine machine;
+    BOOST_CHECK(remove(machine, make(9)) == RouteResult::unchanged);
+    BOOST_CHECK(add(machine, make(5)) == RouteResult::done);
+    BOOST_CHECK(add(machine, make(5)) == RouteResult::unchanged);
+    BOOST_CHECK(add(machine, make(4)) == RouteResult::newer_present);
+    BOOST_CHECK(remove(machine, make(4)) == RouteResult::newer_present);
+    BOOST_CHECK(machine.table().find(make(0)) == make(5));
+    BOOST_CHECK(add(machine, make(6)) == RouteResult::done);
+    BOOST_CHECK(machine.table().find(make(0)) == make(6));
+    BOOST_CHECK(remove(machine, make(6)) == RouteResult::done);
+    BOOST_CHECK(add(machine, make(6)) == RouteResult::done);
+    BOOST_CHECK(remove(machine, make(9)) == RouteResult::done);
+    BOOST_CHECK_EQUAL(machine.table().size(), 0U);
+  }
+  StateMachine machine;
+  BOOST_CHECK(add(machine, inbox(5, kQos1)) == RouteResult::done);
+  BOOST_CHECK(add(machine, inbox(5, codec::QoS::exactly_once)) == RouteResult::done);
+}
+
+BOOST_AUTO_TEST_CASE(refusals) {
+  StateMachine machine;
+  const auto result_of = [&machine](const Route& route) { return add(machine, route); };
+  BOOST_CHECK(result_of({"t", "a", NodeReceiver{life(2)}}) == RouteResult::foreign_life);
+  BOOST_CHECK(result_of({"t", "a", NodeReceiver{life(1, 2)}}) == RouteResult::foreign_life);
+  BOOST_CHECK(result_of({"t", "a", GroupReceiver{"g", SessionMember{life(2), 1, 1, 0, {}}}}) ==
+              RouteResult::foreign_life);
+  BOOST_CHECK(result_of({"t", "a#", NodeReceiver{life(1)}}) == RouteResult::invalid);
+  BOOST_CHECK(result_of({"t", "", NodeReceiver{life(1)}}) == RouteResult::invalid);
+  BOOST_CHECK(result_of({std::string(256, 't'), "a", NodeReceiver{life(1)}}) ==
+              RouteResult::invalid);
+  BOOST_CHECK(result_of({"t", "a", NodeReceiver{}}) == RouteResult::invalid);
+  BOOST_CHECK(result_of({"t", "a", InboxReceiver{"", 1, {}}}) == RouteResult::invalid);
+  for (const char* group : {"", "a/b", "+", "#"}) {
+    BOOST_CHECK(result_of({"t", "a", GroupReceiver{group, InboxReceiver{"c", 1, {}}}}) ==
+                RouteResult::invalid);
+  }
+  machine.boundary_changed({"", route_key({"t", "b", NodeReceiver{life(1)}})});
+  BOOST_CHECK(result_of({"t", "b", NodeReceiver{life(1)}}) == RouteResult::wrong_range);
+  BOOST_CHECK(result_of({"t", "a", NodeReceiver{life(1)}}) == RouteResult::done);
+  BOOST_CHECK_EQUAL(machine.table().size(), 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_group_has_a_limit) {
+  StateMachine machine;
+  for (std::uint64_t i = 0; i < kMaxGroupMembers; ++i) {
+    BOOST_REQUIRE(add(machine, session_member(i, 1)) == RouteResult::done);
+  }
+  BOOST_CHECK(add(machine, session_member(kMaxGroupMembers, 1)) == RouteResult::full);
+  BOOST_CHECK(add(machine, session_member(3, 2)) == RouteResult::done);
+  BOOST_CHECK(remove(machine, session_member(0, 1)) == RouteResult::done);
+  BOOST_CHECK(add(machine, session_member(kMaxGroupMembers, 1)) == RouteResult::done);
+}
+
+BOOST_AUTO_TEST_CASE(overlapping_filters_give_each_receiver_once) {
+  StateMachine machine;
+  for (const char* filter : {"a/b", "a/+", "#"}) {
+    BOOST_CHECK(add(machine, {"t", filter, NodeReceiver{life(1)}}) == RouteResult::done);
+  }
+  add(machine, {"t", "a/b", InboxReceiver{"c", 5, codec::QoS::at_most_once}});
+  add(machine, {"t", "#", InboxReceiver{"c", 3, codec::QoS::exactly_once}});
+  add(machine, {"t", "#", InboxReceiver{"b", 1, kQos1}});
+  add(machine, {"t", "#", GroupReceiver{"g", InboxReceiver{"x", 1, kQos1}}});
+  add(machine, {"t", "a/+", GroupReceiver{"g", InboxReceiver{"y", 1, kQos1}}});
+  Matches matches;
+  machine.snapshot().match("t", "a/b", matches);
+  BOOST_CHECK(matches.nodes == std::vector<Life>{life(1)});
+  const std::vector<Matches::Inbox> want{{"b", 1, kQos1}, {"c", 5, codec::QoS::exactly_once}};
+  BOOST_CHECK(matches.inboxes == want);
+  // The same name with two filters is two groups [MQTT-4.8.2].
+  BOOST_REQUIRE_EQUAL(matches.groups.size(), 2U);
+  BOOST_CHECK(matches.groups[0].group->filter != matches.groups[1].group->filter);
+}
+
+BOOST_AUTO_TEST_CASE(matches_outlive_the_snapshot) {
+  Matches matches;
+  {
+    StateMachine machine;
+    add(machine, inbox_member("some client with a long name", 1));
+    add(machine, inbox(1));
+    machine.snapshot().match("t", "a", matches);
+    remove(machine, inbox_member("some client with a long name", 1));
+    remove(machine, inbox(1));
+  }
+  BOOST_CHECK_EQUAL(matches.inboxes.at(0).inbox, "c");
+  const Group& group = *matches.groups.at(0).group;
+  BOOST_CHECK_EQUAL(std::get<InboxReceiver>(group[0]).inbox, "some client with a long name");
+}
+
+BOOST_AUTO_TEST_CASE(splits_fall_beside_groups) {
+  StateMachine machine;
+  const std::string node = route_key({"t", "a", NodeReceiver{life(1)}});
+  const std::string member = route_key(inbox_member("c", 1));
+  const std::string group = *group_prefix(member);
+  BOOST_CHECK(machine.split_key(node) == node);
+  BOOST_CHECK(machine.split_key(member) == group);
+  BOOST_CHECK(machine.split_key(member.substr(0, member.size() - 2)) == group);
+  BOOST_CHECK(!machine.split_key(""));
+  machine.boundary_changed({group, std::nullopt});
+  const auto behind = machine.split_key(member);
+  BOOST_REQUIRE(behind);
+  BOOST_CHECK_GT(*behind, route_key(inbox_member("\xf4\x8f\xbf\xbf", 1)));
+  BOOST_CHECK_LT(*behind, route_key({"t", "a", GroupReceiver{"h", InboxReceiver{"c", 1, {}}}}));
+  machine.boundary_changed({group, *behind});
+  BOOST_CHECK(!machine.split_key(member));
+  BOOST_CHECK(!machine.split_key(node));
+}
+
+/// The stored records, as writes make them, and what follows from them by scanning.
+class Model {
+ public:
+  void write(const std::vector<range::Write>& writes) {
+    for (const range::Write& write : writes) {
+      if (write.kind == range::Write::Kind::put) {
+        records[write.key] = write.value;
+      } else {
+        BOOST_REQUIRE_EQUAL(records.erase(write.key), 1U);
+      }
+    }
+  }
+
+  std::set<std::string> match(const std::string& tenant, const std::string& topic) const {
+    std::set<std::string> found;
+    for (const auto& [key, value] : records) {
+      const Result<Route> route = decode_route(key, value);
+      if (route->tenant != tenant || !topic::matches(route->filter, topic)) continue;
+      found.insert(receiver_text(route->filter, route->receiver));
+    }
+    return found;
+  }
+
+  static std::string life_text(Life life) {
+    return std::to_string(life.node.value) + "." + std::to_string(life.number.value);
+  }
+  static std::string receiver_text(const std::string& filter, const Receiver& receiver) {
+    if (const auto* node = std::get_if<NodeReceiver>(&receiver)) return life_text(node->life);
+    if (const auto* inbox = std::get_if<InboxReceiver>(&receiver)) return "inbox " + inbox->inbox;
+    const auto& group = std::get<GroupReceiver>(receiver);
+    const std::string text = group.group + " of " + filter + ": ";
+    if (const auto* inbox = std::get_if<InboxReceiver>(&group.member)) {
+      return text + inbox->inbox + " " + std::to_string(inbox->incarnation);
+    }
+    const auto& session = std::get<SessionMember>(group.member);
+    return text + life_text(session.life) + " session " + std::to_string(session.session) + " " +
+           std::to_string(session.incarnation);
+  }
+
+  std::map<std::string, std::string> records;
+};
+
+std::set<std::string> match(const RouteSnapshot& snapshot, const std::string& tenant,
+                            const std::string& topic) {
+  Matches matches;
+  snapshot.match(tenant, topic, matches);
+  std::set<std::string> found;
+  for (const Life& node : matches.nodes) {
+    BOOST_REQUIRE(found.insert(Model::life_text(node)).second);
+  }
+  for (const auto& inbox : matches.inboxes) {
+    BOOST_REQUIRE(found.insert("inbox " + std::string(inbox.inbox)).second);
+  }
+  for (const auto& shared : matches.groups) {
+    BOOST_REQUIRE_GT(shared.group->size(), 0U);
+    for (std::size_t i = 0; i < shared.group->size(); ++i) {
+      const Receiver receiver = GroupReceiver{std::string(shared.name), (*shared.group)[i]};
+      BOOST_REQUIRE(found.insert(Model::receiver_text(shared.group->filter, receiver)).second);
+    }
+  }
+  return found;
+}
+
+const std::vector<std::string> kTenants{"", "t", "u"};
+const std::vector<std::string> kFilters{"a", "a/b", "a/+", "+/b", "#", "a/#", "$x", "$x/#"};
+const std::vector<std::string> kTopics{"a", "a/b", "b", "b/b", "$x", "$x/b", "a/b/c"};
+
+template <class T>
+const T& pick(Random& random, const std::vector<T>& from) {
+  return from[random.below(from.size())];
+}
+
+Route random_route(Random& random, Life proposer) {
+  const std::string name(1, static_cast<char>('a' + random.below(3)));
+  const InboxReceiver inbox{name, random.between(1, 5), kQos1};
+  Receiver receiver = NodeReceiver{proposer};
+  if (random.one_in(3)) receiver = inbox;
+  if (random.one_in(3)) {
+    const SessionMember session{proposer, random.below(3), random.between(1, 5), 0, kQos1};
+    GroupMember member = inbox;
+    if (random.one_in(2)) member = session;
+    receiver = GroupReceiver{random.one_in(2) ? "g" : "h", member};
+  }
+  return {pick(random, kTenants), pick(random, kFilters), receiver};
+}
+
+/// Rebuilds a machine from the model's records, in chunks of random size.
+void rebuild(StateMachine& machine, const Model& model, Random& random) {
+  std::vector<range::Record> records;
+  for (const auto& [key, value] : model.records) records.push_back({key, value});
+  machine.rebuild_start();
+  for (std::size_t at = 0; at < records.size();) {
+    const std::size_t size = std::min<std::size_t>(random.between(1, 5), records.size() - at);
+    BOOST_REQUIRE(machine.rebuild_chunk(std::span(records).subspan(at, size)).ok());
+    at += size;
+  }
+  machine.rebuild_finish();
+}
+
+void check_same(const RouteSnapshot& snapshot, const Model& model) {
+  for (const std::string& tenant : kTenants) {
+    for (const std::string& topic : kTopics) {
+      BOOST_REQUIRE(match(snapshot, tenant, topic) == model.match(tenant, topic));
+    }
+  }
+}
+
+/// One random command; checks which tenants' versions change.
+void step(StateMachine& machine, Model& model, Random& random) {
+  std::map<std::string, std::uint64_t> versions;
+  const RouteSnapshot before = machine.snapshot();
+  const Model then = model;
+  const Life proposer = life(random.between(1, 3), random.between(1, 2));
+  Command command = EndLife{proposer, static_cast<std::uint32_t>(random.between(1, 4))};
+  if (!random.one_in(8)) {
+    ChangeRoutes changes;
+    for (std::uint64_t i = random.between(1, 4); i > 0; --i) {
+      const bool is_add = !random.one_in(3);
+      changes.changes.push_back({is_add ? RouteChange::Kind::add : RouteChange::Kind::remove,
+                                 random_route(random, proposer)});
+    }
+    command = changes;
+  }
+  const auto applied = machine.apply(context_of(proposer), command);
+  model.write(applied.writes);
+  if (std::holds_alternative<EndLife>(command)) {
+    BOOST_REQUIRE_EQUAL(applied.reply.more, machine.table().has_routes(proposer));
+  }
+  std::set<std::string> written;
+  for (const range::Write& write : applied.writes) {
+    written.insert(decode_route_key(write.key)->tenant);
+  }
+  for (const std::string& tenant : kTenants) {
+    const bool same = before.version(tenant) == machine.snapshot().version(tenant);
+    BOOST_REQUIRE(same || written.contains(tenant));
+    if (same) BOOST_REQUIRE(!written.contains(tenant) || machine.snapshot().version(tenant) == 0);
+  }
+  const std::string& tenant = pick(random, kTenants);
+  const std::string& topic = pick(random, kTopics);
+  BOOST_REQUIRE(match(machine.snapshot(), tenant, topic) == model.match(tenant, topic));
+  BOOST_REQUIRE(match(before, tenant, topic) == then.match(tenant, topic));
+}
+
+BOOST_AUTO_TEST_CASE(random_scripts_against_stored_records) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      Random random(seed);
+      StateMachine machine(random.next());
+      Model model;
+      std::vector<std::pair<RouteSnapshot, Model>> old;
+      for (int i = 0; i < 400; ++i) {
+        step(machine, model, random);
+        if (random.one_in(40)) old.emplace_back(machine.snapshot(), model);
+        if (random.one_in(100)) rebuild(machine, model, random);
+        BOOST_REQUIRE_EQUAL(machine.table().size(), model.records.size());
+      }
+      check_same(machine.snapshot(), model);
+      for (const auto& [snapshot, then] : old) check_same(snapshot, then);
+
+      // A machine rebuilt from the records, with other hashes, is the same and goes on the same.
+      StateMachine other(random.next());
+      rebuild(other, model, random);
+      BOOST_REQUIRE(other.table().routes() == machine.table().routes());
+
+      // A split: each half keeps what is its own.
+      const auto key =
+          model.records.empty()
+              ? std::nullopt
+              : machine.split_key(std::next(model.records.begin(),
+                                            static_cast<long>(random.below(model.records.size())))
+                                      ->first);
+      if (key) {
+        const std::size_t all = machine.table().size();
+        machine.boundary_changed({"", *key});
+        other.boundary_changed({*key, std::nullopt});
+        BOOST_REQUIRE_EQUAL(machine.table().size() + other.table().size(), all);
+        for (const Route& route : machine.table().routes()) BOOST_REQUIRE(route_key(route) < *key);
+      }
+
+      // Ended lives leave nothing.
+      for (StateMachine* half : {&machine, &other}) {
+        for (std::uint64_t node = 1; node <= 3; ++node) {
+          for (std::uint64_t number = 1; number <= 2; ++number) {
+            while (half->apply(context_of(life(9)), Command{EndLife{life(node, number), 3}})
+                       .reply.more) {
+            }
+          }
+        }
+        for (const Route& route : half->table().routes()) {
+          BOOST_REQUIRE(!life_of(route.receiver));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(versions_go_on_after_a_rebuild) {
+  StateMachine machine(1, 100);
+  add(machine, inbox(1));
+  const std::uint64_t version = machine.snapshot().version("t");
+  BOOST_CHECK_GT(version, 100U);
+  machine.rebuild_start();
+  const std::string key = route_key(inbox(2));
+  const std::string value = route_value(inbox(2));
+  const std::vector<range::Record> records{{key, value}};
+  BOOST_REQUIRE(machine.rebuild_chunk(records).ok());
+  machine.rebuild_finish();
+  BOOST_CHECK_GT(machine.snapshot().version("t"), version);
+  machine.rebuild_start();
+  const std::vector<range::Record> damaged{{key, value.substr(1)}};
+  BOOST_CHECK(!machine.rebuild_chunk(damaged).ok());
+}
+
+BOOST_AUTO_TEST_CASE(many_tenants) {
+  StateMachine machine(1);
+  for (int i = 0; i < 100'000; ++i) {
+    const Route route{"tenant " + std::to_string(i), "a", NodeReceiver{life(1)}};
+    machine.apply(context_of(life(1)), Command{ChangeRoutes{{{RouteChange::Kind::add, route}}}});
+  }
+  const RouteSnapshot snapshot = machine.snapshot();
+  BOOST_CHECK_NE(snapshot.version("tenant 99999"), 0U);
+  std::uint32_t commands = 1;
+  while (machine.apply(context_of(life(2)), Command{EndLife{life(1)}}).reply.more) ++commands;
+  BOOST_CHECK_EQUAL(commands, 10U);
+  BOOST_CHECK_EQUAL(machine.table().size(), 0U);
+  BOOST_CHECK_EQUAL(machine.snapshot().version("tenant 5"), 0U);
+  Matches matches;
+  snapshot.match("tenant 5", "a", matches);
+  BOOST_CHECK_EQUAL(matches.nodes.size(), 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace skald::dist
