@@ -163,24 +163,30 @@ std::string allowed(const Key& key) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string escaped(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out = "\"";
+  std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
+    if (byte >= 0x20 && byte != 0x7f) {
       out.push_back(c);
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out.append("\\u00");
-      out.push_back(kHex[byte >> 4]);
-      out.push_back(kHex[byte & 15]);
-    } else {
-      out.push_back(c);
+      continue;
     }
+    out.append("\\u00");
+    out.push_back(kHex[byte >> 4]);
+    out.push_back(kHex[byte & 15]);
+  }
+  return out;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
   }
   out.push_back('"');
-  return out;
+  return escaped(out);
 }
 
 std::string value_text(const Key& key, const Options& options, std::size_t listener) {

@@ -54,7 +54,9 @@ std::string value_text(const Key& key, const Options& options, std::size_t liste
 /// The reference of all keys: one Markdown table a section (README.md holds it between markers).
 std::string reference();
 
-/// `text` as a TOML basic string, on one line whatever it holds.
+/// `text` with control characters as \u00XX: one line whatever it holds.
+std::string escaped(std::string_view text);
+/// `text` as a TOML basic string.
 std::string quoted(std::string_view text);
 
 }  // namespace skald::config

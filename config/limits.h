@@ -13,5 +13,7 @@ inline constexpr std::size_t kMaxConfigFileBytes = 1 << 20;
 inline constexpr std::size_t kMaxListeners = 64;
 /// Problems told in one go; the rest is only counted.
 inline constexpr std::size_t kMaxReportedErrors = 50;
+/// Bytes of a value or name that an error repeats.
+inline constexpr std::size_t kMaxShownBytes = 200;
 
 }  // namespace skald::config

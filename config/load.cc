@@ -25,30 +25,38 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+std::string cut(std::string_view text) {
+  return std::string(text.substr(0, kMaxShownBytes)) + (text.size() > kMaxShownBytes ? "..." : "");
+}
+
 std::string shown(const SettingValue& value) {
   if (const auto* v = std::get_if<std::int64_t>(&value)) return std::to_string(*v);
   if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
-  if (const auto* v = std::get_if<std::string>(&value)) return quoted(*v);
-  if (const auto* v = std::get_if<Untyped>(&value)) return quoted(v->text);
-  return std::get<Unusable>(value).shown;
+  if (const auto* v = std::get_if<std::string>(&value)) return quoted(cut(*v));
+  if (const auto* v = std::get_if<Untyped>(&value)) return quoted(cut(v->text));
+  return cut(std::get<Unusable>(value).shown);
 }
 
 /// Strings go into logs, file names and printed TOML: well-formed UTF-8 without control characters.
 bool is_clean_text(std::string_view text) {
-  std::size_t following = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool continues = (byte & 0xc0) == 0x80;
-    if (continues != (following > 0)) return false;
-    if (continues) {
-      --following;
-    } else if (byte < 0x20 || byte == 0x7f || byte == 0xc0 || byte == 0xc1 || byte > 0xf4) {
-      return false;
-    } else if (byte >= 0xc2) {
-      following = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+  // The smallest character that needs as many following bytes: a smaller one is not well-formed.
+  constexpr std::uint32_t kSmallest[] = {0x20, 0x80, 0x800, 0x1'0000};
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const std::size_t following = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    if ((lead >= 0x80 && lead < 0xc0) || lead > 0xf4 || text.size() <= following) return false;
+    std::uint32_t character = following == 0 ? lead : lead & (0x3fU >> following);
+    for (std::size_t i = 1; i <= following; ++i) {
+      const auto byte = static_cast<unsigned char>(text[i]);
+      if ((byte & 0xc0) != 0x80) return false;
+      character = (character << 6) | (byte & 0x3fU);
     }
+    const bool surrogate = character >= 0xd800 && character <= 0xdfff;
+    if (character < kSmallest[following] || character == 0x7f || surrogate) return false;
+    if (character > 0x10'ffff) return false;
+    text.remove_prefix(following + 1);
   }
-  return following == 0;
+  return true;
 }
 
 std::optional<std::int64_t> as_integer(const SettingValue& value) {
@@ -175,7 +183,7 @@ class Loader {
     if (errors_.empty()) return std::move(loaded_);
     std::string message;
     for (std::size_t i = 0; i < std::min(errors_.size(), kMaxReportedErrors); ++i) {
-      message.append(message.empty() ? "" : "\n").append(errors_[i]);
+      message.append(message.empty() ? "" : "\n").append(escaped(errors_[i]));
     }
     if (errors_.size() > kMaxReportedErrors) {
       message += "\nand " + std::to_string(errors_.size() - kMaxReportedErrors) + " more";
@@ -191,11 +199,11 @@ class Loader {
   void unknown(const Setting& setting) {
     std::string error = setting.origin + ": ";
     if (!is_section(setting.section)) {
-      error += "unknown section [" + setting.section + "]";
-      if (!setting.name.empty()) error += " (for " + setting.name + ")";
+      error += "unknown section [" + cut(setting.section) + "]";
+      if (!setting.name.empty()) error += " (for " + cut(setting.name) + ")";
       error += nearest_section(setting.section);
     } else {
-      error += title(setting) + "unknown key " + setting.name + " = " + shown(setting.value) +
+      error += title(setting) + "unknown key " + cut(setting.name) + " = " + shown(setting.value) +
                nearest_key(setting.section, setting.name);
     }
     errors_.push_back(error);

@@ -171,6 +171,8 @@ const Case kBadFiles[] = {
      " \"debug\""},
     {"control characters", "[node]\nname = \"a\\nb\\u007f\"",
      "node.toml:2: [node] name = \"a\\u000Ab\\u007F\": must be a string of 1 to 255 bytes"},
+    {"a key's name may hold anything", "[node]\n\"a\\nb\" = 1",
+     "node.toml:2: [node] unknown key a\\u000Ab = 1"},
     {"empty name", "[node]\nname = ''",
      "node.toml:2: [node] name = \"\": must be a string of 1 to 255 bytes"},
     {"bad address", "[[listener]]\nbind = 'localhost'",
@@ -182,6 +184,7 @@ const Case kBadFiles[] = {
     {"open to others", "[[listener]]\nbind = '192.0.2.1'",
      "~is open to others and nothing says who they may be"},
     {"syntax", "[mqtt\n", "~node.toml:1: "},
+    {"no name", "[mqtt]\n[[(\n", "~node.toml:2: "},
     {"key twice", "[mqtt]\nmax_inflight = 30\nmax_inflight = 40", "~node.toml:3: "},
     {"several at once, by line",
      "[mqtt]\nreceive_maximum = 0\n[node]\nloops = -1\n[log]\nformat = 'xml'\n[x]\ny = 1",
@@ -204,6 +207,27 @@ BOOST_AUTO_TEST_CASE(bad_files_are_refused_with_the_reason) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(bytes_that_never_reach_the_parser) {
+  for (const char c : {'\0', '\x01', '\x1b', '\x7f', '\r'}) {
+    const std::string text = std::string("[mqtt]\n[[") + c + "]]";
+    BOOST_TEST(outcome(from_file(text)) == "node.toml:2: holds a control character");
+  }
+  const std::string u = "\xc3\xbc";
+  for (const std::string& bad :
+       {u, "[" + u + "]", "a = 'b'" + u, "a = \"\\\\\"" + u, "a = '''b''" + u + "'''''" + u,
+        "a = \"\"\"\n\"\"\"\"\"" + u, "a = 'b\n" + u, "# a\n" + u}) {
+    BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII outside of quotes"), bad);
+  }
+  for (const std::string& bad : {"a = \"\\" + u, "a = \"\"\"\n\\ \n\t" + u}) {
+    BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII after a backslash"), bad);
+  }
+  for (const std::string& good :
+       {"#" + u, "[node]\r\n\tname = '" + u + "' #" + u, "[node]\nname = \"\\\"" + u + "\"",
+        "[node]\nname = \"\"\"\\\n  a" + u + "\"\"\"\"\"", "[node]\nname = '\\'#" + u}) {
+    BOOST_TEST(outcome(from_file(good)) == "loaded", good);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(too_much_is_refused) {
   BOOST_TEST(contains(outcome(from_file(std::string(kMaxConfigFileBytes + 1, '\n'))), "larger"));
   std::string listeners;
@@ -211,6 +235,10 @@ BOOST_AUTO_TEST_CASE(too_much_is_refused) {
     listeners += "[[listener]]\nport = " + std::to_string(i + 1) + "\n";
   }
   BOOST_TEST(contains(outcome(from_file(listeners)), "at most 64"));
+  const std::string long_name =
+      outcome(from_file("[node]\nname = '" + std::string(9999, 'x') + "'"));
+  BOOST_TEST(contains(long_name, "xxx...\": must be a string of 1 to 255 bytes"));
+  BOOST_TEST(long_name.size() < 400);
   std::string unknown = "[mqtt]\n";
   for (std::size_t i = 0; i < kMaxReportedErrors + 7; ++i) {
     unknown += "k" + std::to_string(i) + " = 1\n";
@@ -234,6 +262,18 @@ BOOST_AUTO_TEST_CASE(environment_names) {
   LoadRequest two = from_file("[[listener]]\nport = 1\n[[listener]]\nport = 2\n");
   two.environment.emplace_back("SKALD_LISTENER__PORT", "3");
   BOOST_TEST(contains(outcome(two), "which of the 2 listeners"));
+}
+
+BOOST_AUTO_TEST_CASE(strings_are_well_formed) {
+  for (const char* good : {"a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+                           "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+    BOOST_TEST(outcome(from_environment("SKALD_NODE__NAME", good)) == "loaded", good);
+  }
+  for (const char* bad :
+       {"\x1f", "\x7f", "\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x9f\xbf", "\xed\xa0\x80",
+        "\xef\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+    BOOST_TEST(contains(outcome(from_environment("SKALD_NODE__NAME", bad)), "must be"), bad);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(later_sources_win_and_say_so) {
