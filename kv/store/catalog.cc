@@ -183,6 +183,7 @@ void Catalog::abandon_space(Space space) {
 }
 
 void Catalog::in_use(Space space) {
+  SKALD_ASSERT(space < next_space_);
   if (pending_.erase(space) > 0) erase('p', be32_string(space));
 }
 

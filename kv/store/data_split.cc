@@ -10,7 +10,8 @@ namespace {
 
 /// Below this a walk over all keys is cheap, and LevelDB's sizes are too rough.
 constexpr std::uint64_t kScanBelow = 1 << 20;
-constexpr int kMostBisections = 96;
+/// Each takes a seek; a long prefix that all keys share takes 8 for each of its bytes.
+constexpr int kMostBisections = 1024;
 
 /// Eight bytes of `s` from `at` on as a number, with zeros behind its end.
 std::uint64_t window(std::string_view s, std::size_t at) {
@@ -28,8 +29,15 @@ std::optional<std::string> middle(std::string_view low, std::string_view high) {
   static_cast<void>(h);
   const std::uint64_t a = window(low, common);
   const std::uint64_t b = window(high, common);
-  std::string mid(high.substr(0, common));
-  put_be64(mid, a + (b - a) / 2);
+  std::string mid(low.substr(0, common));
+  if (b - a > 1) {
+    put_be64(mid, a + (b - a) / 2);
+  } else {
+    // Nothing between these bytes: between `low` and the end of all that begins with its own.
+    put_be64(mid, a);
+    const std::uint64_t further = window(low, common + 8);
+    put_be64(mid, further + (~std::uint64_t{0} - further) / 2);
+  }
   if (mid <= low || mid >= high) return std::nullopt;
   return mid;
 }
