@@ -18,6 +18,10 @@ class Scanner {
       if (byte == '\\' && is_basic_string() && beyond_ascii_follows()) {
         return ScanProblem{line_, "holds a character beyond ASCII after a backslash"};
       }
+      const bool quotes = byte == '"' || byte == '\'';
+      if (quotes && quote_.empty() && !in_comment_ && !may_open_string()) {
+        return ScanProblem{line_, "holds a quote out of place"};
+      }
       step(text_[at_]);
     }
     return std::nullopt;
@@ -27,6 +31,11 @@ class Scanner {
   bool is_control(unsigned char byte) const {
     const bool ends_line = byte == '\n' || (byte == '\r' && rest().starts_with("\r\n"));
     return byte == 0x7f || (byte < 0x20 && byte != '\t' && !ends_line);
+  }
+
+  /// A string is a key, a part of one, or a value; elsewhere the parser reads on past its quote.
+  bool may_open_string() const {
+    return std::string_view("\n=[{,.").find(last_) != std::string_view::npos;
   }
 
   bool is_basic_string() const { return quote_.starts_with('"'); }
@@ -40,6 +49,7 @@ class Scanner {
   std::string_view rest() const { return text_.substr(at_); }
 
   void step(char c) {
+    if (c != ' ' && c != '\t' && c != '\r') last_ = c;
     if (c == '\n') {
       ++line_;
       in_comment_ = false;
@@ -77,6 +87,7 @@ class Scanner {
   std::size_t at_ = 0;
   std::size_t line_ = 1;
   bool in_comment_ = false;
+  char last_ = '\n';        // the last that is no white space
   std::string_view quote_;  // what ends the string that `at_` is in
 };
 

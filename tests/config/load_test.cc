@@ -221,8 +221,11 @@ BOOST_AUTO_TEST_CASE(bytes_that_never_reach_the_parser) {
   for (const std::string& bad : {"a = \"\\" + u, "a = \"\"\"\n\\ \n\t" + u}) {
     BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII after a backslash"), bad);
   }
+  for (const char* bad : {"a = 6'b'", "a = 'b' 'c'", "a 'b' = 1", "[a'b']", "'a'\"b\""}) {
+    BOOST_TEST(outcome(from_file(bad)) == "node.toml:1: holds a quote out of place", bad);
+  }
   for (const std::string& good :
-       {"#" + u, "[node]\r\n\tname = '" + u + "' #" + u, "[node]\nname = \"\\\"" + u + "\"",
+       {"#'" + u, "[node]\r\n\tname = '" + u + "' #" + u, "[node]\nname = \"\\\"" + u + "\"",
         "[node]\nname = \"\"\"\\\n  a" + u + "\"\"\"\"\"", "[node]\nname = '\\'#" + u}) {
     BOOST_TEST(outcome(from_file(good)) == "loaded", good);
   }
