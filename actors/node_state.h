@@ -1,0 +1,57 @@
+// What the actors of one node share: addresses, published snapshots, configuration.
+//
+// Made and owned by the node (node.h) before any actor runs; constant afterwards but for what is
+// atomic or guarded in itself.
+#pragma once
+
+#include <atomic>
+#include <caf/actor.hpp>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/container/node_hash_set.h"
+#include "actors/clock.h"
+#include "actors/published.h"
+#include "config/base/ids.h"
+#include "config/options.h"
+#include "mqtt/auth/authority.h"
+#include "mqtt/dispatch/node_routes.h"
+#include "mqtt/dist/route_snapshot.h"
+
+namespace skald::actors {
+
+/// Names that are kept for good, so that a view can stand for them everywhere.
+class InternedNames {
+ public:
+  std::string_view intern(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return *names_.insert(name).first;
+  }
+
+ private:
+  std::mutex mutex_;
+  absl::node_hash_set<std::string> names_;
+};
+
+struct NodeState {
+  config::Options options;
+  Clock clock;
+  Life life;
+  std::uint64_t seed = 0;
+  std::uint64_t connections_max = 0;  // by the limit of file descriptors
+  std::unique_ptr<auth::Authority> authority;
+  InternedNames tenants;
+  Published<dist::RouteSnapshot> routes;
+  Published<dispatch::InterestSnapshot> interest;
+  /// Open connections by loop; the acceptor fills the emptiest.
+  std::vector<std::atomic<std::uint64_t>> connections;
+
+  // Addresses, set while wiring.
+  std::vector<caf::actor> post_offices;
+  caf::actor directory;
+  caf::actor route_keeper;
+};
+
+}  // namespace skald::actors

@@ -1,0 +1,341 @@
+#include "actors/session_actor.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <caf/send.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "actors/post_office.h"
+#include "config/base/assert.h"
+
+namespace skald::actors {
+
+using session::End;
+using session::Session;
+
+namespace {
+
+/// How long a refused client may take to read why, and an ended one to take its last bytes.
+constexpr std::uint64_t kLingerMs = 2000;
+/// What a client may send that has to wait, before its socket is not read any more.
+constexpr std::size_t kAsideMax = 64 * 1024;
+constexpr std::size_t kPiecesMax = 64;
+
+}  // namespace
+
+SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted)
+    : Pinned(config),
+      office_(office),
+      session_(office.workspace()),
+      accepted_(std::move(accepted)) {
+  session_.shell = this;
+}
+
+caf::behavior SessionActor::make_behavior() {
+  return {[](const Tick&) {}};  // an exit message is all that a session gets
+}
+
+void SessionActor::start() {
+  enter();
+  self_ = caf::strong_actor_ptr{ctrl()};
+  event_assign(&read_event_, loop().base(), accepted_.fd, EV_READ | EV_PERSIST,
+               &SessionActor::on_readable, this);
+  SKALD_ASSERT(event_add(&read_event_, nullptr) == 0);
+  office_.wheel().add(timer,
+                      office_.now_ms() + office_.node().options.mqtt.connect_timeout_ms);
+}
+
+void SessionActor::on_readable(evutil_socket_t, short, void* self) noexcept {
+  auto* session = static_cast<SessionActor*>(self);
+  session->enter();
+  if (session->phase_ == Phase::open) {
+    session->read_some();
+    return;
+  }
+  // Lingering: what still comes is thrown away, so that closing does not reset the connection
+  // before the client has read our last packet.
+  char* buffer = session->office_.read_buffer();
+  if (recv(session->accepted_.fd, buffer, PostOffice::kReadSize, MSG_DONTWAIT) == 0) {
+    session->office_.bury(*session);
+  }
+}
+
+void SessionActor::on_writable(evutil_socket_t, short, void* self) noexcept {
+  auto* session = static_cast<SessionActor*>(self);
+  session->enter();
+  session->writing_ = false;
+  session->flush();
+}
+
+void SessionActor::read_some() {
+  const bool must_wait =
+      session_.publish_blocked() || session_.state() == Session::State::connecting;
+  if (must_wait || input_.size() > PostOffice::kCarryMax ||
+      session_.needed() > PostOffice::kCarryMax + PostOffice::kReadSize / 2) {
+    read_aside();
+    return;
+  }
+  // The unfinished packet of last time goes in front of the new bytes.
+  char* start = office_.read_buffer();
+  const std::size_t carried = input_.size();
+  std::memcpy(start, input_.data(), carried);
+  const ssize_t n = recv(accepted_.fd, start + carried, PostOffice::kReadSize, MSG_DONTWAIT);
+  if (n <= 0) {
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    session_.connection_lost();
+    office_.bury(*this);
+    return;
+  }
+  input_.clear();
+  office_.new_burst();
+  process({start, carried + static_cast<std::size_t>(n)});
+}
+
+/// Reads behind what waits already: a packet larger than the shared buffer, or a client that is not
+/// to be served yet.
+void SessionActor::read_aside() {
+  const std::size_t old = input_.size();
+  input_.resize(old + PostOffice::kReadSize);
+  const ssize_t n = recv(accepted_.fd, input_.data() + old, PostOffice::kReadSize, MSG_DONTWAIT);
+  input_.resize(old + (n > 0 ? static_cast<std::size_t>(n) : 0));
+  if (n <= 0) {
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    session_.connection_lost();
+    office_.bury(*this);
+    return;
+  }
+  office_.new_burst();
+  if (session_.publish_blocked()) {
+    processing_ = true;
+    const Session::Event event = session_.receive_past_block(input_, scan_, office_.now_ms());
+    processing_ = false;
+    office_.burst_done(*this);
+    if (event == Session::Event::closed) linger();
+  } else if (session_.state() != Session::State::connecting) {
+    if (input_.size() < session_.needed()) return;
+    const std::string whole = std::exchange(input_, {});
+    process(whole);
+    return;
+  }
+  if (input_.size() > kAsideMax) set_reading(false);
+}
+
+void SessionActor::process(std::string_view in) {
+  processing_ = true;
+  while (!in.empty()) {
+    const Session::Step step = session_.receive(in, office_.now_ms());
+    in.remove_prefix(step.consumed);
+    if (!carry_out(step)) break;
+  }
+  processing_ = false;
+  if (session_.state() != Session::State::closed) set_aside(in);
+  office_.burst_done(*this);
+  if (session_.state() == Session::State::closed) linger();
+}
+
+/// False when the burst ends here.
+bool SessionActor::carry_out(Session::Step step) {
+  switch (step.event) {
+    case Session::Event::handled:
+      return true;
+    case Session::Event::publish:
+      office_.publish(*this);
+      return true;
+    case Session::Event::subscribe:
+      office_.subscribe(*this);
+      return true;
+    case Session::Event::unsubscribe:
+      office_.unsubscribe(*this);
+      return true;
+    case Session::Event::connect:
+      on_connect();
+      return session_.state() == Session::State::connected;
+    case Session::Event::auth:
+      close(codec::ReasonCode::bad_authentication_method, End::protocol_error,
+            "no authentication method is configured");
+      return false;
+    case Session::Event::need_more:
+    case Session::Event::blocked:
+    case Session::Event::closed:
+      return false;
+  }
+  return false;
+}
+
+void SessionActor::set_aside(std::string_view rest) {
+  input_.assign(rest);
+  scan_ = 0;
+  if (input_.empty() && input_.capacity() > 256) input_ = {};
+  if (!session_.publish_blocked()) return;
+  session_.receive_past_block(input_, scan_, office_.now_ms());
+  if (input_.size() > kAsideMax) set_reading(false);
+}
+
+void SessionActor::on_connect() {
+  const auth::Origin origin{.address = accepted_.address, .loopback = accepted_.loopback};
+  caf::strong_actor_ptr self = self_;  // the answer may come after the connection has gone
+  office_.authority().on_connect(
+      session_.connect_packet(), origin,
+      [this, self](const auth::ConnectVerdict& verdict) { on_verdict(verdict); });
+}
+
+void SessionActor::on_verdict(const auth::ConnectVerdict& verdict) {
+  if (session_.state() != Session::State::connecting || phase_ != Phase::open) return;
+  if (codec::is_error(verdict.reason)) {
+    const bool rights = verdict.reason == codec::ReasonCode::not_authorized;
+    session_.refuse(verdict.reason, rights ? End::not_authorized : End::bad_credentials);
+    return;
+  }
+  identity_ = verdict.identity;
+  const auto& will = session_.connect_packet().will;
+  if (will && !office_.may_publish_will(*this, will->topic)) {
+    session_.refuse(codec::ReasonCode::not_authorized, End::not_authorized,
+                    "not authorized for the will's topic");
+    return;
+  }
+  office_.attach(*this);
+}
+
+void SessionActor::granted() {
+  if (session_.state() != Session::State::connecting) return;
+  office_.accept_session(*this);
+  if (session_.keep_alive_s() > 0) {
+    office_.wheel().add(timer, office_.now_ms() + session_.keep_alive_s() * 1500ULL);
+  } else {
+    TimingWheel::remove(timer);
+  }
+  set_reading(true);
+  const std::string waiting = std::exchange(input_, {});
+  if (waiting.empty()) {
+    office_.dispatch().mark_dirty(session_);
+  } else {
+    process(waiting);
+  }
+}
+
+void SessionActor::released() {
+  if (phase_ != Phase::open || session_.state() != Session::State::connected) return;
+  set_reading(true);
+  office_.new_burst();
+  const std::string waiting = std::exchange(input_, {});
+  scan_ = 0;
+  process(waiting);
+}
+
+void SessionActor::set_reading(bool reading) {
+  if (reading_ == reading) return;
+  reading_ = reading;
+  if (reading) {
+    SKALD_ASSERT(event_add(&read_event_, nullptr) == 0);
+  } else {
+    event_del(&read_event_);
+  }
+}
+
+void SessionActor::flush() {
+  session::Output& output = session_.output();
+  if (phase_ == Phase::ended || writing_) return;
+  while (!output.empty()) {
+    session::Output::Piece pieces[kPiecesMax];
+    const std::size_t count = output.pieces(pieces, kPiecesMax);
+    iovec vectors[kPiecesMax];
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      vectors[i] = {const_cast<char*>(pieces[i].data), pieces[i].size};
+      total += pieces[i].size;
+    }
+    msghdr message{};
+    message.msg_iov = vectors;
+    message.msg_iovlen = count;
+    const ssize_t n = count == 1 ? send(accepted_.fd, pieces[0].data, pieces[0].size,
+                                        MSG_DONTWAIT | MSG_NOSIGNAL)
+                                 : sendmsg(accepted_.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+      session_.connection_lost();
+      office_.bury(*this);
+      return;
+    }
+    if (n > 0) office_.count_sent(static_cast<std::size_t>(n));
+    if (n > 0) output.consume(static_cast<std::size_t>(n));
+    if (n < 0 || static_cast<std::size_t>(n) < total) {
+      want_write();
+      break;
+    }
+  }
+  office_.progressed(*this);
+  if (session_.state() == Session::State::closed && !processing_) linger();
+}
+
+void SessionActor::want_write() {
+  if (write_event_ == nullptr) {
+    write_event_ = event_new(loop().base(), accepted_.fd, EV_WRITE, &SessionActor::on_writable,
+                             this);
+    SKALD_ASSERT(write_event_ != nullptr);
+  }
+  writing_ = true;
+  SKALD_ASSERT(event_add(write_event_, nullptr) == 0);
+}
+
+void SessionActor::close(codec::ReasonCode reason, End end, std::string_view why) {
+  session_.close(reason, end, why);
+  if (!processing_) linger();
+}
+
+/// The session is over: the last bytes go out, and a client that was told why gets time to read it.
+void SessionActor::linger() {
+  if (phase_ != Phase::open) {
+    if (session_.output().empty() && session_.end() == End::by_client) office_.bury(*this);
+    return;
+  }
+  phase_ = Phase::lingering;
+  office_.session_over(*this);
+  office_.wheel().add(timer, office_.now_ms() + kLingerMs);
+  set_reading(true);
+  flush();
+  if (phase_ == Phase::ended) return;
+  if (session_.end() == End::by_client && session_.output().empty()) {
+    office_.bury(*this);
+  } else if (session_.output().empty()) {
+    shutdown(accepted_.fd, SHUT_WR);
+  }
+}
+
+void SessionActor::on_timer() {
+  enter();
+  if (phase_ == Phase::lingering) {
+    office_.bury(*this);
+    return;
+  }
+  if (session_.state() != Session::State::connected) {
+    close(codec::ReasonCode::unspecified_error, End::connect_timeout, "no CONNECT in time");
+    return;
+  }
+  session_.shrink();
+  const std::uint64_t now = office_.now_ms();
+  const std::uint64_t patience = session_.keep_alive_s() * 1500ULL;  // [MQTT-3.1.2-22]
+  // A client that is not read cannot show that it is alive.
+  const std::uint64_t last = reading_ ? session_.last_received_ms() : now;
+  if (now >= last + patience) {
+    close(codec::ReasonCode::keep_alive_timeout, End::keep_alive);
+    return;
+  }
+  office_.wheel().add(timer, last + patience);
+}
+
+void SessionActor::end() {
+  if (phase_ == Phase::open) office_.session_over(*this);
+  phase_ = Phase::ended;
+  TimingWheel::remove(timer);
+  event_del(&read_event_);
+  if (write_event_ != nullptr) event_free(std::exchange(write_event_, nullptr));
+  ::close(accepted_.fd);
+  session_.output().clear();
+  enter();
+  caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
+  self_ = nullptr;  // the exit message holds the last reference
+}
+
+}  // namespace skald::actors

@@ -1,0 +1,90 @@
+// One client connection: a CAF actor that lives on the loop of its socket.
+//
+// It moves bytes between the socket and the session core, and carries out what the core says through
+// its post office. It owns the socket and both libevent events. While those point to it, it holds a
+// strong handle to itself, because an actor dies with its last handle; end() frees them on the loop.
+// Its destructor is trivial in effect: it may run on any thread.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <caf/strong_actor_ptr.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "actors/loop/pinned.h"
+#include "actors/loop/timing_wheel.h"
+#include "actors/messages.h"
+#include "mqtt/auth/authority.h"
+#include "mqtt/session/session.h"
+
+namespace skald::actors {
+
+class PostOffice;
+
+class SessionActor final : public Pinned {
+ public:
+  SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted);
+
+  const char* name() const override { return "session"; }
+  caf::behavior make_behavior() override;
+
+  // All of these are called on the loop, by the post office.
+
+  /// Starts reading. The connect timeout runs from here.
+  void start();
+  /// The directory granted the client id: CONNACK, then what the client has sent meanwhile.
+  void granted();
+  /// Writes what the session has for the client; ends the connection when that was the last.
+  void flush();
+  /// Its publishes may go on.
+  void released();
+  /// DISCONNECT with `reason` (v5), flush, end.
+  void close(codec::ReasonCode reason, session::End end, std::string_view why = {});
+  /// Frees events and socket and lets the actor go. By the post office's burial, once.
+  void end();
+  bool buried = false;
+  /// The timer fired: connect timeout, keep alive, or the end of lingering.
+  void on_timer();
+
+  session::Session& session() { return session_; }
+  const Accepted& accepted() const { return accepted_; }
+  const auth::IdentityRef& identity() const { return identity_; }
+  TimingWheel::Timer timer;
+  std::uint32_t position = 0;  // in the post office's list
+
+ private:
+  enum class Phase : std::uint8_t { open, lingering, ended };
+
+  static void on_readable(evutil_socket_t fd, short what, void* self) noexcept;
+  static void on_writable(evutil_socket_t fd, short what, void* self) noexcept;
+  void read_some();
+  void read_aside();
+  void process(std::string_view in);
+  bool carry_out(session::Session::Step step);
+  void set_aside(std::string_view rest);
+  void on_connect();
+  void on_verdict(const auth::ConnectVerdict& verdict);
+  void set_reading(bool reading);
+  void want_write();
+  void linger();
+
+  PostOffice& office_;
+  session::Session session_;
+  Accepted accepted_;
+  Phase phase_ = Phase::open;
+  bool reading_ = true;
+  bool writing_ = false;      // the write event is armed
+  bool processing_ = false;   // inside process(): a flush must not end the connection under it
+  std::size_t scan_ = 0;      // see Session::receive_past_block
+  std::string input_;         // bytes that are not a whole packet yet, or that must wait
+  event read_event_{};
+  event* write_event_ = nullptr;
+  auth::IdentityRef identity_;
+  caf::strong_actor_ptr self_;
+};
+
+}  // namespace skald::actors
