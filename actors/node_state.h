@@ -47,6 +47,7 @@ struct NodeState {
   Published<dispatch::InterestSnapshot> interest;
   /// Open connections by loop; the acceptor fills the emptiest.
   std::vector<std::atomic<std::uint64_t>> connections;
+  std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
 
   // Addresses, set while wiring.
   std::vector<caf::actor> post_offices;

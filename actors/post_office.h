@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "actors/clock.h"
 #include "actors/loop/pinned.h"
 #include "actors/loop/timing_wheel.h"
@@ -24,6 +23,7 @@
 #include "actors/node_state.h"
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/session/session.h"
+#include "mqtt/topic/topic.h"
 
 namespace skald::actors {
 
@@ -80,17 +80,24 @@ class PostOffice final : public Pinned, private Loop::Client {
   };
 
  private:
-  struct PendingSubscribe {
+  /// A SUBACK or UNSUBACK that waits for routes.
+  struct PendingAck {
     std::uint64_t session = 0;
     std::uint16_t packet_id = 0;
     bool unsubscribe = false;
-    std::vector<codec::ReasonCode> reasons;
+    std::vector<codec::ReasonCode> reasons{};
     std::size_t waiting = 0;  // entries whose routes are not visible yet
   };
-  struct Token {
-    std::uint64_t pending = 0;  // key of pending_
+  /// One entry of a PendingAck.
+  struct AckEntry {
+    std::uint64_t pending = 0;
     std::uint32_t entry = 0;
-    std::string filter;  // as subscribed, to take it back when the route is refused
+  };
+  /// What the routes actor answers with: which entry, and how to take it back when it is refused.
+  struct Token {
+    AckEntry ack;
+    std::string filter;  // as subscribed
+    std::string adding;  // key in adding_; empty: not counted there
   };
 
   void on_round() noexcept override;
@@ -106,18 +113,19 @@ class PostOffice final : public Pinned, private Loop::Client {
   void maybe_stopped();
 
   codec::ReasonCode subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
-                                  std::uint32_t subscription_id, std::uint64_t pending,
-                                  std::uint32_t index, bool& waits);
-  codec::ReasonCode unsubscribe_one(SessionActor& from, const std::string& filter,
-                                    std::uint64_t pending, std::uint32_t index, bool& waits);
+                                  std::uint32_t subscription_id, AckEntry ack, bool& waits);
+  std::uint64_t new_token(AckEntry ack, const std::string& filter, std::string adding);
+  void answer_entry(const Token& done, dispatch::SubscribeOutcome outcome);
+  void leave_group(const session::Session& session, const topic::Filter& parsed,
+                   std::uint64_t token);
   void drop_subscription(session::Session& session, const std::string& filter);
   void wish(RouteWish wish) { wishes_.push_back(std::move(wish)); }
   dist::SessionMember member_of(const session::Session& session, codec::QoS qos);
   void publish_will(SessionActor& session);
-  void log_end(const SessionActor& session);
   void flush_dirty();
   void send_batches(session::Session* publisher);
   void release_publishers();
+  void send_credits();
 
   NodeState& node_;
   std::unique_ptr<char[]> read_buffer_;
@@ -128,13 +136,14 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::vector<SessionActor*> connections_;
   std::vector<SessionActor*> buried_;
   mqtt::TimeMs now_ms_ = 0;
+  std::string_view last_tenant_;  // interned
   Counters counters_;
   std::uint64_t last_session_ = 0;
   std::uint64_t last_incarnation_ = 0;
   std::uint64_t routes_version_ = 0;
   std::uint64_t interest_version_ = 0;
   absl::flat_hash_map<std::uint64_t, SessionActor*> attaching_;  // by session id
-  absl::flat_hash_map<std::uint64_t, PendingSubscribe> pending_;
+  absl::flat_hash_map<std::uint64_t, PendingAck> pending_;
   absl::flat_hash_map<std::uint64_t, Token> tokens_;
   std::uint64_t last_token_ = 0;
   std::uint64_t last_pending_ = 0;

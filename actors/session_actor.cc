@@ -32,6 +32,7 @@ SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accept
       session_(office.workspace()),
       accepted_(std::move(accepted)) {
   session_.shell = this;
+  timer.session = this;
 }
 
 caf::behavior SessionActor::make_behavior() {
@@ -58,9 +59,8 @@ void SessionActor::on_readable(evutil_socket_t, short, void* self) noexcept {
   // Lingering: what still comes is thrown away, so that closing does not reset the connection
   // before the client has read our last packet.
   char* buffer = session->office_.read_buffer();
-  if (recv(session->accepted_.fd, buffer, PostOffice::kReadSize, MSG_DONTWAIT) == 0) {
-    session->office_.bury(*session);
-  }
+  const ssize_t n = recv(session->accepted_.fd, buffer, PostOffice::kReadSize, MSG_DONTWAIT);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) session->office_.bury(*session);
 }
 
 void SessionActor::on_writable(evutil_socket_t, short, void* self) noexcept {
@@ -286,19 +286,20 @@ void SessionActor::close(codec::ReasonCode reason, End end, std::string_view why
 
 /// The session is over: the last bytes go out, and a client that was told why gets time to read it.
 void SessionActor::linger() {
-  if (phase_ != Phase::open) {
-    if (session_.output().empty() && session_.end() == End::by_client) office_.bury(*this);
-    return;
+  if (phase_ == Phase::open) {
+    phase_ = Phase::lingering;
+    office_.session_over(*this);
+    office_.wheel().add(timer, office_.now_ms() + kLingerMs);
+    set_reading(true);
+    if (!session_.output().empty()) {
+      flush();  // comes back here
+      return;
+    }
   }
-  phase_ = Phase::lingering;
-  office_.session_over(*this);
-  office_.wheel().add(timer, office_.now_ms() + kLingerMs);
-  set_reading(true);
-  flush();
-  if (phase_ == Phase::ended) return;
-  if (session_.end() == End::by_client && session_.output().empty()) {
+  if (phase_ != Phase::lingering || !session_.output().empty()) return;
+  if (session_.end() == End::by_client) {
     office_.bury(*this);
-  } else if (session_.output().empty()) {
+  } else {
     shutdown(accepted_.fd, SHUT_WR);
   }
 }

@@ -24,6 +24,12 @@
 namespace skald::actors {
 
 class PostOffice;
+class SessionActor;
+
+/// The one timer of a session: connect timeout, keep alive, end of lingering.
+struct SessionTimer : TimingWheel::Timer {
+  SessionActor* session = nullptr;
+};
 
 class SessionActor final : public Pinned {
  public:
@@ -53,8 +59,14 @@ class SessionActor final : public Pinned {
   session::Session& session() { return session_; }
   const Accepted& accepted() const { return accepted_; }
   const auth::IdentityRef& identity() const { return identity_; }
-  TimingWheel::Timer timer;
-  std::uint32_t position = 0;  // in the post office's list
+
+  // The post office's marks.
+  SessionTimer timer;
+  std::uint64_t session_id = 0;     // from attach on
+  std::string client_id;            // from attach until granted
+  std::uint32_t position = 0;       // in the list of connections
+  bool client_id_assigned = false;
+  bool attached = false;            // the directory knows it
 
  private:
   enum class Phase : std::uint8_t { open, lingering, ended };

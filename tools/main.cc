@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "actors/node.h"
 #include "config/file.h"
 #include "config/load.h"
 #include "tools/bench/cli.h"
@@ -60,8 +61,7 @@ int run_node(const NodeArguments& arguments) {
   if (arguments.print_config) std::fputs(skald::config::print_config(*loaded).c_str(), stdout);
   if (arguments.check) std::puts("configuration ok");
   if (arguments.check || arguments.print_config) return 0;
-  std::fputs("skald node: the runtime is not linked into this build yet\n", stderr);
-  return 1;
+  return skald::actors::run_node(loaded->options);
 }
 
 }  // namespace

@@ -9,6 +9,15 @@ namespace skald::dispatch {
 using codec::QoS;
 using session::Session;
 
+namespace {
+
+/// A session that ended during the flush holds nobody up.
+bool still_behind(const Session& session) {
+  return session.state() == Session::State::connected && session.behind();
+}
+
+}  // namespace
+
 Dispatch::Dispatch(const Options& options, session::Workspace& workspace)
     : options_(options),
       workspace_(workspace),
@@ -31,10 +40,14 @@ void Dispatch::set_interest(std::shared_ptr<const InterestSnapshot> interest) {
 void Dispatch::add(Session& session) { sessions_.emplace(session.publisher().session, &session); }
 
 void Dispatch::remove(Session& session) {
+  Session* const no_session = nullptr;
   back_pressure_.forget(session);
   sessions_.erase(session.publisher().session);
-  if (session.dirty) std::erase(dirty_, &session);
-  if (session.pressed) std::erase(pressed_, &session);
+  // Not erased: somebody may be walking the list.
+  if (session.dirty) std::replace(dirty_.begin(), dirty_.end(), &session, no_session);
+  if (session.pressed) std::replace(pressed_.begin(), pressed_.end(), &session, no_session);
+  session.dirty = false;
+  session.pressed = false;
 }
 
 Session* Dispatch::find(std::uint64_t session) const {
@@ -134,7 +147,7 @@ bool Dispatch::publish(mqtt::PublicationView& publication, Session* publisher,
           {.publication = publication.share(), .group = {}});
   }
   for (const SharedTarget& target : entry.groups) {
-    if (!deliver_shared(target, publication)) ++counters_.shared_undeliverable;
+    if (!deliver_shared(target, publication, 0, 0)) ++counters_.shared_undeliverable;
   }
   return true;
 }
@@ -177,6 +190,7 @@ bool Dispatch::deliver_to(Session& session, const session::Delivery& delivery) {
 }
 
 std::vector<Session*> Dispatch::take_pressed() {
+  std::erase(pressed_, nullptr);
   for (Session* session : pressed_) session->pressed = false;
   return std::exchange(pressed_, {});
 }
@@ -184,8 +198,17 @@ std::vector<Session*> Dispatch::take_pressed() {
 void Dispatch::settle(Session& publisher, const std::vector<Session*>& pressed,
                       mqtt::TimeMs now_ms) {
   for (Session* session : pressed) {
-    if (session->behind()) back_pressure_.wait(publisher, *session, now_ms);
+    if (still_behind(*session)) back_pressure_.wait(publisher, *session, now_ms);
   }
+}
+
+void Dispatch::return_credit(const Credit& credit, const std::vector<Session*>& pressed,
+                             mqtt::TimeMs now_ms) {
+  std::vector<Session*> behind;
+  for (Session* session : pressed) {
+    if (still_behind(*session)) behind.push_back(session);
+  }
+  back_pressure_.wait(credit, behind, now_ms);
 }
 
 void Dispatch::batch(std::uint16_t loop, LoopItem item) {
@@ -221,26 +244,15 @@ void Dispatch::receive(const LoopBatch& batch, mqtt::TimeMs now_ms) {
       continue;
     }
     Session* member = find(item.member);
-    const bool delivered =
-        member != nullptr && deliver_to(*member, {.granted = item.member_qos,
-                                                  .group = &item.group});
-    // Gone since it was chosen: another member gets it.
-    if (!delivered && member == nullptr) redispatch({item.publication, item.group}, now_ms);
+    const bool delivered = member != nullptr && deliver_to(*member, {.granted = item.member_qos,
+                                                                     .group = &item.group,
+                                                                     .redispatches =
+                                                                         item.redispatches});
+    // Gone or full since it was chosen: another member gets it.
+    if (!delivered) {
+      redispatch({item.publication, item.group, item.redispatches + 1}, item.member, now_ms);
+    }
   }
-}
-
-bool Dispatch::redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms) {
-  mqtt::PublicationView publication = mqtt::PublicationView::of(message.publication);
-  if (publication.info.expiry_ms != 0 && publication.info.expiry_ms <= now_ms) return false;
-  const MatchEntry& entry = match(publication.tenant, publication.topic);
-  for (const SharedTarget& target : entry.groups) {
-    if (*target.key != *message.group) continue;
-    forms_.reset(publication, now_ms);
-    ++counters_.redispatched;
-    if (deliver_shared(target, publication)) return true;
-  }
-  ++counters_.shared_undeliverable;
-  return false;
 }
 
 }  // namespace skald::dispatch

@@ -31,6 +31,7 @@ struct LoopItem {
   mqtt::PublicationRef publication;
   std::uint64_t member = 0;      // session of a shared group's member; 0: all subscribers there
   session::GroupKeyRef group;    // with `member`
+  std::uint32_t redispatches = 0;
   codec::QoS member_qos = codec::QoS::at_most_once;
 };
 
@@ -81,12 +82,15 @@ class Dispatch {
                mqtt::TimeMs now_ms);
   /// A batch from another loop. Its credit comes back through back_pressure().take_credits().
   void receive(const LoopBatch& batch, mqtt::TimeMs now_ms);
-  /// A message that its group member could not finish goes to another one; false: there is none.
-  bool redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms);
+  /// A message that a group member could not finish goes to another one; false: there is none.
+  bool redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms) {
+    return redispatch(message, 0, now_ms);
+  }
 
   // -- what the shell must do -----------------------------------------------------------------------
 
-  /// Sessions whose output grew since they were last taken. Flush them at the end of the burst.
+  /// Sessions whose output grew since they were last taken; null: gone since. Flush them at the end
+  /// of the round.
   std::vector<session::Session*>& dirty() { return dirty_; }
   /// Sessions that got much: flush them now, then settle() the publisher against them.
   bool has_pressed() const { return !pressed_.empty(); }
@@ -94,6 +98,9 @@ class Dispatch {
   /// After the flush: the publisher waits for those that are still behind.
   void settle(session::Session& publisher, const std::vector<session::Session*>& pressed,
               mqtt::TimeMs now_ms);
+  /// After the flush: the credit of a batch goes back, now or when those still behind have caught up.
+  void return_credit(const Credit& credit, const std::vector<session::Session*>& pressed,
+                     mqtt::TimeMs now_ms);
   /// The end of a burst: the batches for other loops, by loop.
   bool has_batches() const { return batched_ != 0; }
   std::vector<std::pair<std::uint16_t, LoopBatch>> take_batches(session::Session* publisher);
@@ -124,9 +131,14 @@ class Dispatch {
                      const session::Session* publisher);
   void deliver_to_no_local(mqtt::PublicationView& publication, session::Session& publisher);
   bool deliver_to(session::Session& session, const session::Delivery& delivery);
-  bool deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication);
-  bool deliver_to_member(const dist::SessionMember& member, const session::GroupKeyRef& key,
-                         mqtt::PublicationView& publication);
+  bool deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication,
+                      std::uint32_t redispatches, std::uint64_t excluded);
+  bool deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
+                         mqtt::PublicationView& publication, std::uint32_t redispatches);
+  share::Standing standing(const dist::GroupMember& member,
+                           const std::vector<std::uint64_t>& excluded) const;
+  bool redispatch(const session::SharedMessage& message, std::uint64_t excluded,
+                  mqtt::TimeMs now_ms);
   void batch(std::uint16_t loop, LoopItem item);
 
   Options options_;

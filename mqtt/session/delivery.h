@@ -28,6 +28,7 @@ using GroupKeyRef = std::shared_ptr<const GroupKey>;
 struct SharedMessage {
   mqtt::PublicationRef publication;
   GroupKeyRef group;
+  std::uint32_t redispatches = 0;  // how often it has moved from one member to another
 };
 
 /// How a subscription wants a publication, overlapping subscriptions already merged.
@@ -36,6 +37,7 @@ struct Delivery {
   bool retain = false;                                // the RETAIN flag to send
   std::span<const std::uint32_t> subscription_ids{};  // every matching one, in order of filters
   const GroupKeyRef* group = nullptr;                 // set for a shared subscription
+  std::uint32_t redispatches = 0;                     // of a shared subscription
 };
 
 /// The encodings of one publication, each made when a receiver first needs it. Lives as long as the

@@ -6,6 +6,7 @@
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
 #include "mqtt/session/session.h"
+#include "mqtt/share/redispatch.h"
 
 namespace skald::session {
 
@@ -54,7 +55,8 @@ Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
     return Outcome::dropped;
   }
   if (delivery.group != nullptr && qos == QoS::at_least_once) {
-    window_.keep(packet_id, {forms.publication().share(), *delivery.group});
+    window_.keep(packet_id,
+                 {forms.publication().share(), *delivery.group, delivery.redispatches});
   }
   return Outcome::sent;
 }
@@ -144,6 +146,7 @@ Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, Qo
       {.publication = shared,
        .group = delivery.group != nullptr ? *delivery.group : GroupKeyRef{},
        .subscription_ids = {delivery.subscription_ids.begin(), delivery.subscription_ids.end()},
+       .redispatches = delivery.redispatches,
        .qos = qos,
        .retain = delivery.retain});
   ++workspace_->counters.deliveries_queued;
@@ -171,7 +174,7 @@ void Session::pump(mqtt::TimeMs now_ms) {
       if (!send(workspace_->queue_forms, delivery, next.qos, packet_id)) {
         window_.release(packet_id);
       } else if (next.group && next.qos == QoS::at_least_once) {
-        window_.keep(packet_id, {next.publication, next.group});
+        window_.keep(packet_id, {next.publication, next.group, next.redispatches});
       }
     }
     queue_->bytes -= size;
@@ -182,12 +185,23 @@ void Session::pump(mqtt::TimeMs now_ms) {
 std::vector<SharedMessage> Session::take_unfinished_shared() {
   SKALD_ASSERT(state_ == State::closed);
   std::vector<SharedMessage> unfinished;
+  const auto judge = [&unfinished](SharedMessage message, QoS qos, share::Stage stage) {
+    const share::Fate fate =
+        share::fate_of(qos, stage, share::Setback::session_ended, message.redispatches);
+    if (fate != share::Fate::redispatch) return;
+    ++message.redispatches;
+    unfinished.push_back(std::move(message));
+  };
   window_.drain_kept([&](SharedMessage message, SendWindow::Stage stage) {
-    if (stage == SendWindow::Stage::awaits_puback) unfinished.push_back(std::move(message));
+    if (stage == SendWindow::Stage::awaits_puback) {
+      judge(std::move(message), QoS::at_least_once, share::Stage::sent);
+    }
   });
   if (queue_) {
     for (Queued& queued : queue_->messages) {
-      if (queued.group) unfinished.push_back({std::move(queued.publication), queued.group});
+      if (!queued.group) continue;
+      judge({std::move(queued.publication), queued.group, queued.redispatches}, queued.qos,
+            share::Stage::unsent);
     }
     queue_.reset();
   }

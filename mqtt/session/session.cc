@@ -203,12 +203,16 @@ void Session::accept(Identity identity, std::string_view response_information,
     connack.topic_alias_maximum = limits.topic_alias_maximum_in;
   }
   if (!limits.retain_available) connack.retain_available = false;
-  const bool keep_alive_capped = limits.max_keep_alive_s > 0 &&
-                                 (keep_alive_s_ == 0 || keep_alive_s_ > limits.max_keep_alive_s) &&
-                                 limits.max_keep_alive_s != 65535;
-  if (is_v5() && keep_alive_capped) {
-    keep_alive_s_ = limits.max_keep_alive_s;
-    connack.server_keep_alive_s = keep_alive_s_;
+  if (!limits.shared_available) connack.shared_subscription_available = false;
+  if (!limits.wildcard_available) connack.wildcard_subscription_available = false;
+  if (is_v5()) {  // [MQTT-3.2.2-21]; 3.x clients cannot be told: their own wish holds
+    const bool too_long = limits.max_keep_alive_s > 0 &&
+                          (keep_alive_s_ == 0 || keep_alive_s_ > limits.max_keep_alive_s);
+    if (limits.server_keep_alive_s > 0 || too_long) {
+      keep_alive_s_ =
+          limits.server_keep_alive_s > 0 ? limits.server_keep_alive_s : limits.max_keep_alive_s;
+      connack.server_keep_alive_s = keep_alive_s_;
+    }
   }
   if (connect_->request_response_information && !response_information.empty()) {
     connack.response_information = std::string(response_information);

@@ -217,6 +217,7 @@ class Session {
     mqtt::PublicationRef publication;
     GroupKeyRef group;
     std::vector<std::uint32_t> subscription_ids;
+    std::uint32_t redispatches;
     codec::QoS qos;
     bool retain;
   };

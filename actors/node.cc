@@ -1,0 +1,237 @@
+#include "actors/node.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "actors/logging.h"
+#include "actors/post_office.h"
+#include "actors/service_actors.h"
+#include "actors/session_actor.h"
+
+namespace skald::actors {
+
+namespace {
+
+/// How long a step of the stop may take before the node is killed, naming who is still there.
+constexpr std::chrono::seconds kStopGrace{10};
+/// Kept free for files, listeners and peers.
+constexpr std::uint64_t kReservedDescriptors = 200;
+
+caf::actor_system_config& configure(caf::actor_system_config& config, std::size_t workers) {
+  config.add_message_types<caf::skald_type_ids>();
+  // The default `stealing` policy polls: 33 % of a core at 100 messages/s (design.md section 3).
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", workers);
+  config.set("scheduler.max-throughput", std::size_t{64});
+  return config;
+}
+
+/// Raises the soft limit of file descriptors to the hard one; returns it.
+std::uint64_t raise_descriptor_limit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+std::uint64_t random_u64() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+class Node {
+ public:
+  explicit Node(const config::Options& options)
+      : system_(configure(config_, workers(options))), main_(system_) {
+    const std::size_t loops = loop_count(options);
+    state_.options = options;
+    state_.life = {NodeId{1}, LifeNumber{state_.clock.now_ms()}};
+    state_.seed = random_u64();
+    state_.authority =
+        std::make_unique<auth::AnonymousAuthority>(options.mqtt.allow_anonymous);
+    state_.connections = std::vector<std::atomic<std::uint64_t>>(loops);
+    descriptors_ = raise_descriptor_limit();
+    state_.connections_max =
+        descriptors_ > 2 * kReservedDescriptors ? descriptors_ - kReservedDescriptors : 32;
+  }
+
+  Status start() {
+    std::vector<ListeningSocket> sockets;
+    for (const config::Listener& listener : state_.options.listeners) {
+      auto socket = listen_on(listener);
+      if (!socket) return socket.error();
+      sockets.push_back(std::move(*socket));
+    }
+    const std::vector<ListeningSocket> named = sockets;
+    spawn_all(std::move(sockets));
+    for (auto& loop : loops_) loop->start();
+    for (const ListeningSocket& socket : named) {
+      spdlog::warn("Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
+                   "connections: {} file descriptors)",
+                   socket.address, socket.port, getpid(), loops_.size(),
+                   workers(state_.options), state_.connections_max, descriptors_);
+    }
+    return {};
+  }
+
+  /// True when everyone ended in time.
+  bool stop() {
+    // The order is the design: no new clients, then the clients, then what they lean on.
+    if (!stop_and_wait({acceptor_})) return false;
+    if (!stop_and_wait(state_.post_offices)) return false;
+    for (const caf::actor& service : services_) {
+      caf::anon_send_exit(service, caf::exit_reason::user_shutdown);
+    }
+    caf::anon_send_exit(acceptor_, caf::exit_reason::user_shutdown);
+    for (const caf::actor& office : state_.post_offices) {
+      caf::anon_send_exit(office, caf::exit_reason::user_shutdown);
+    }
+    if (!wait_for_down()) return false;
+    services_.clear();
+    acceptor_ = nullptr;
+    state_.post_offices.clear();
+    state_.directory = nullptr;
+    state_.route_keeper = nullptr;
+    for (auto& loop : loops_) loop->stop();
+    return true;
+  }
+
+  /// Waits a little for the unexpected end of a core actor; its name, or empty.
+  std::string watch(std::chrono::milliseconds patience) {
+    std::string dead;
+    main_->receive([&](const caf::down_msg& down) { dead = name_of(down.source); },
+                   caf::after(patience) >> [] {});
+    caf::anon_send(state_.route_keeper, Tick{});
+    return dead;
+  }
+
+ private:
+  static std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+  static std::size_t loop_count(const config::Options& options) {
+    const std::size_t wanted = options.node.loops == 0 ? cores() : options.node.loops;
+    return std::min<std::size_t>(wanted, dispatch::kMaxLoops);
+  }
+  static std::size_t workers(const config::Options& options) {
+    if (options.node.workers != 0) return options.node.workers;
+    return std::max<std::size_t>(1, cores() / 2);
+  }
+
+  void spawn_all(std::vector<ListeningSocket> sockets) {
+    const auto dist = system_.spawn(memory_dist, &state_);
+    state_.directory = system_.spawn(directory, &state_);
+    state_.route_keeper = system_.spawn(route_keeper, &state_, dist);
+    services_ = {state_.route_keeper, dist, state_.directory};
+    for (const caf::actor& service : services_) watch_actor(service);
+    for (std::size_t i = 0; i < state_.connections.size(); ++i) {
+      loops_.push_back(std::make_unique<Loop>(system_, static_cast<std::uint16_t>(i)));
+      state_.post_offices.push_back(spawn_pinned<PostOffice>(*loops_.back(), state_));
+      watch_actor(state_.post_offices.back());
+    }
+    acceptor_ = spawn_pinned<Acceptor>(*loops_.front(), state_, std::move(sockets));
+    watch_actor(acceptor_);
+  }
+
+  void watch_actor(const caf::actor& actor) {
+    main_->monitor(actor);
+    watched_.emplace_back(actor.address(),
+                          caf::actor_cast<caf::abstract_actor*>(actor) == nullptr
+                              ? "?"
+                              : static_cast<caf::local_actor*>(
+                                    caf::actor_cast<caf::abstract_actor*>(actor))
+                                    ->name());
+  }
+
+  std::string name_of(const caf::actor_addr& address) const {
+    for (const auto& [watched, name] : watched_) {
+      if (watched == address) return name;
+    }
+    return "unknown";
+  }
+
+  bool stop_and_wait(const std::vector<caf::actor>& actors) {
+    for (const caf::actor& actor : actors) main_->send(actor, Stop{});
+    std::size_t left = actors.size();
+    const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
+    while (left > 0 && std::chrono::steady_clock::now() < deadline) {
+      main_->receive([&](const Stopped&) { --left; }, [&](const caf::down_msg&) {},
+                     caf::after(std::chrono::milliseconds(100)) >> [] {});
+    }
+    return left == 0;
+  }
+
+  bool wait_for_down() {
+    std::size_t left = watched_.size();
+    const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
+    while (left > 0 && std::chrono::steady_clock::now() < deadline) {
+      main_->receive(
+          [&](const caf::down_msg& down) {
+            std::erase_if(watched_, [&](const auto& one) { return one.first == down.source; });
+          },
+          caf::after(std::chrono::milliseconds(100)) >> [] {});
+      left = watched_.size();
+    }
+    for (const auto& [address, name] : watched_) spdlog::error("still alive: {}", name);
+    return left == 0;
+  }
+
+  caf::actor_system_config config_;
+  caf::actor_system system_;
+  NodeState state_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<caf::actor> services_;
+  caf::actor acceptor_;
+  std::vector<std::pair<caf::actor_addr, std::string>> watched_;
+  std::uint64_t descriptors_ = 0;
+  caf::scoped_actor main_;
+};
+
+}  // namespace
+
+int run_node(const config::Options& options) {
+  // Blocked before any thread is made, so that all of them inherit it and only we take signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  start_logging(options.log);
+  Node node(options);
+  if (const Status started = node.start(); !started) {
+    spdlog::error("{}", started.error().message);
+    stop_logging();
+    return 1;
+  }
+  for (;;) {
+    const timespec at_once{0, 0};
+    const int signal = sigtimedwait(&signals, nullptr, &at_once);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (signal == SIGHUP) spdlog::warn("SIGHUP: nothing to reload in this version");
+    const std::string dead = node.watch(std::chrono::milliseconds(200));
+    if (dead.empty()) continue;
+    spdlog::critical("{} ended unexpectedly", dead);
+    stop_logging();
+    std::abort();
+  }
+  spdlog::warn("stopping");
+  if (!node.stop()) {
+    spdlog::critical("did not stop in time");
+    stop_logging();
+    std::abort();
+  }
+  spdlog::warn("stopped");
+  stop_logging();
+  return 0;
+}
+
+}  // namespace skald::actors

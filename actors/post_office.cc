@@ -1,0 +1,364 @@
+// Post office: messages, connections, rounds. Subscriptions: post_office_subscribe.cc.
+#include "actors/post_office.h"
+
+#include <caf/send.hpp>
+#include <chrono>
+
+#include "actors/connection_log.h"
+#include "actors/session_actor.h"
+#include "config/base/assert.h"
+
+namespace skald::actors {
+
+using codec::ReasonCode;
+using session::End;
+using session::Session;
+
+namespace {
+
+dispatch::Dispatch::Options dispatch_options(const NodeState& node, std::uint16_t loop) {
+  const config::MqttOptions& mqtt = node.options.mqtt;
+  return {.loop = loop,
+          .loops = static_cast<std::uint16_t>(node.connections.size()),
+          .life = node.life,
+          .seed = node.seed + loop,
+          .back_pressure = {.slow_receiver_timeout_ms = mqtt.slow_receiver_timeout_ms,
+                            .publisher_credit_bytes = mqtt.publisher_credit}};
+}
+
+session::Limits session_limits(const config::MqttOptions& mqtt) {
+  session::Limits limits;
+  limits.max_packet_size = mqtt.max_packet_size;
+  limits.receive_maximum = mqtt.receive_maximum;
+  limits.max_inflight = mqtt.max_inflight;
+  limits.topic_alias_maximum_in = mqtt.topic_alias_maximum;
+  limits.topic_alias_maximum_out = mqtt.topic_alias_maximum_out;
+  limits.max_client_id_bytes = mqtt.max_client_id_length;
+  limits.max_topic_levels = mqtt.max_topic_levels;
+  limits.max_topic_bytes = mqtt.max_topic_length;
+  limits.max_subscriptions = mqtt.max_subscriptions;
+  limits.max_queued_messages = mqtt.max_queued_messages;
+  limits.max_queued_bytes = mqtt.max_queued_bytes;
+  limits.output_high_water_bytes = mqtt.write_buffer_low;
+  limits.output_max_bytes = mqtt.write_buffer_high;
+  limits.max_keep_alive_s = mqtt.max_keep_alive_s;
+  limits.server_keep_alive_s = mqtt.server_keep_alive_s;
+  limits.retain_available = mqtt.retain_available;
+  limits.shared_available = mqtt.shared_subscription_available;
+  limits.wildcard_available = mqtt.wildcard_subscription_available;
+  return limits;
+}
+
+}  // namespace
+
+PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
+    : Pinned(config),
+      node_(node),
+      read_buffer_(new char[kCarryMax + kReadSize]),
+      dispatch_(dispatch_options(node, loop().index()), workspace_),
+      wheel_(node.clock.now_ms()),
+      now_ms_(node.clock.now_ms()) {
+  workspace_.limits = session_limits(node.options.mqtt);
+}
+
+caf::behavior PostOffice::make_behavior() {
+  loop().set_client(this);
+  tick_event_ = event_new(loop().base(), -1, EV_PERSIST, &PostOffice::on_tick, this);
+  const timeval period{0, TimingWheel::kTickMs * 1000};
+  SKALD_ASSERT(tick_event_ != nullptr && event_add(tick_event_, &period) == 0);
+  return {[this](const AcceptedSockets& accepted) { accept(accepted); },
+          [this](const DirectoryVerdicts& verdicts) { on_verdicts(verdicts); },
+          [this](const RouteAnswers& answers) { on_answers(answers); },
+          [this](const Handover& handover) { on_handover(handover); },
+          [this](const CreditReturn& returned) { on_credits(returned); },
+          [this](Stop) { stop(); }};
+}
+
+void PostOffice::on_exit() {
+  loop().set_client(nullptr);
+  if (tick_event_ != nullptr) event_free(std::exchange(tick_event_, nullptr));
+}
+
+void PostOffice::on_tick(evutil_socket_t, short, void* self) noexcept {
+  auto* office = static_cast<PostOffice*>(self);
+  office->enter();
+  office->tick();
+}
+
+void PostOffice::tick() {
+  now_ms_ = node_.clock.now_ms();
+  wheel_.advance(now_ms_, [](TimingWheel::Timer& timer) {
+    static_cast<SessionTimer&>(timer).session->on_timer();
+  });
+  dispatch_.back_pressure().tick(now_ms_);
+}
+
+// -- connections --------------------------------------------------------------------------------------
+
+void PostOffice::accept(const AcceptedSockets& accepted) {
+  now_ms_ = node_.clock.now_ms();
+  for (const Accepted& socket : accepted.sockets) {
+    const caf::actor made =
+        spawn_pinned<SessionActor, caf::hidden | caf::lazy_init>(loop(), *this, socket);
+    auto* session = static_cast<SessionActor*>(caf::actor_cast<caf::abstract_actor*>(made));
+    session->position = static_cast<std::uint32_t>(connections_.size());
+    connections_.push_back(session);
+    ++counters_.connections_total;
+    log_connection(socket);
+    session->start();
+    if (stopping_) session->close(ReasonCode::server_shutting_down, End::shutting_down);
+  }
+}
+
+std::string_view PostOffice::intern_tenant(const std::string& tenant) {
+  if (last_tenant_ != tenant) last_tenant_ = node_.tenants.intern(tenant);
+  return last_tenant_;
+}
+
+bool PostOffice::may_publish_will(const SessionActor& session, std::string_view topic) {
+  return node_.authority->may_publish(*session.identity(), topic);
+}
+
+void PostOffice::attach(SessionActor& session) {
+  const std::uint64_t id = next_session_id();
+  session.session_id = id;
+  const codec::Connect& connect = session.session().connect_packet();
+  session.client_id = connect.client_id;
+  if (session.client_id.empty()) {
+    session.client_id = "auto-" + std::to_string(node_.life.number.value) + "-" +
+                        std::to_string(id);
+    session.client_id_assigned = true;
+  }
+  session.attached = true;
+  attaching_.emplace(id, &session);
+  directory_changes_.push_back({.kind = DirectoryChange::Kind::attach,
+                                .tenant = intern_tenant(session.identity()->tenant),
+                                .client_id = session.client_id,
+                                .session = id});
+}
+
+void PostOffice::on_verdicts(const DirectoryVerdicts& verdicts) {
+  now_ms_ = node_.clock.now_ms();
+  for (const std::uint64_t id : verdicts.granted) {
+    const auto found = attaching_.find(id);
+    if (found == attaching_.end()) continue;  // gone since: its detach is on the way
+    SessionActor* session = found->second;
+    attaching_.erase(found);
+    session->granted();
+  }
+  for (const std::uint64_t id : verdicts.overtaken) {
+    const auto found = attaching_.find(id);
+    if (found == attaching_.end()) continue;
+    found->second->close(ReasonCode::session_taken_over, End::taken_over);
+  }
+  for (const std::uint64_t id : verdicts.evicted) {
+    // Not there: it has ended, and its detach is on the way.
+    if (Session* session = dispatch_.find(id)) {
+      static_cast<SessionActor*>(session->shell)
+          ->close(ReasonCode::session_taken_over, End::taken_over);  // [MQTT-3.1.4-3]
+    }
+  }
+}
+
+void PostOffice::accept_session(SessionActor& actor) {
+  Session& session = actor.session();
+  const bool clean = session.clean_start();
+  session.accept({.client_id = std::exchange(actor.client_id, {}),
+                  .tenant = intern_tenant(actor.identity()->tenant),
+                  .publisher = {.life = node_.life, .session = actor.session_id},
+                  .client_id_assigned = actor.client_id_assigned},
+                 {}, now_ms_);
+  dispatch_.add(session);
+  log_accepted(actor.accepted(), session, actor.identity()->user, clean);
+}
+
+void PostOffice::session_over(SessionActor& actor) {
+  Session& session = actor.session();
+  log_end(actor.accepted(), session);
+  attaching_.erase(actor.session_id);
+  if (dispatch_.find(actor.session_id) == &session) {
+    if (session.subscriptions() != nullptr) {
+      std::vector<std::string> filters;
+      filters.reserve(session.subscriptions()->size());
+      for (const auto& [filter, subscription] : *session.subscriptions()) filters.push_back(filter);
+      for (const std::string& filter : filters) drop_subscription(session, filter);
+    }
+    dispatch_.remove(session);
+    for (const session::SharedMessage& message : session.take_unfinished_shared()) {
+      dispatch_.redispatch(message, now_ms_);
+    }
+    publish_will(actor);
+  }
+  if (actor.attached) {
+    directory_changes_.push_back(
+        {.kind = DirectoryChange::Kind::detach,
+         .tenant = intern_tenant(actor.identity()->tenant),
+         .client_id = session.client_id().empty() ? actor.client_id : session.client_id(),
+         .session = actor.session_id});
+    actor.attached = false;
+  }
+}
+
+void PostOffice::publish_will(SessionActor& actor) {
+  const std::optional<codec::Will> will = actor.session().take_will();
+  // Rights are judged again: they may have been taken away since CONNECT.
+  if (!will || !may_publish_will(actor, will->topic)) return;
+  mqtt::PublicationView publication;
+  publication.info.publisher = actor.session().publisher();
+  publication.info.stamp_ms = now_ms_;
+  publication.info.expiry_ms =
+      will->message_expiry_s ? now_ms_ + std::uint64_t{*will->message_expiry_s} * 1000 : 0;
+  publication.info.qos = will->qos;
+  publication.info.retain = will->retain;
+  publication.tenant = actor.session().tenant();
+  publication.topic = will->topic;
+  publication.properties = will->properties;
+  publication.payload = will->payload;
+  dispatch_.publish(publication, nullptr, now_ms_);
+  send_batches(nullptr);
+}
+
+void PostOffice::bury(SessionActor& session) {
+  if (session.buried) return;
+  session.buried = true;
+  buried_.push_back(&session);
+}
+
+// -- publications -------------------------------------------------------------------------------------
+
+void PostOffice::new_burst() {
+  now_ms_ = node_.clock.now_ms();
+  if (auto routes = node_.routes.newer(routes_version_)) dispatch_.set_routes(std::move(routes));
+  if (auto interest = node_.interest.newer(interest_version_)) {
+    dispatch_.set_interest(std::move(interest));
+  }
+}
+
+void PostOffice::publish(SessionActor& from) {
+  Session& session = from.session();
+  mqtt::PublicationView& publication = workspace_.publication;
+  if (!node_.authority->may_publish(*from.identity(), publication.topic)) {
+    session.acknowledge(ReasonCode::not_authorized);
+    return;
+  }
+  const bool anyone = dispatch_.publish(publication, &session, now_ms_);
+  session.acknowledge(anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers);
+  publication.shared = {};
+  if (!dispatch_.has_pressed()) return;
+  const std::vector<Session*> pressed = dispatch_.take_pressed();
+  for (Session* receiver : pressed) static_cast<SessionActor*>(receiver->shell)->flush();
+  dispatch_.settle(session, pressed, now_ms_);
+}
+
+void PostOffice::burst_done(SessionActor& from) {
+  Session& session = from.session();
+  if (dispatch_.has_batches()) send_batches(&session);
+  if (!session.output().empty()) dispatch_.mark_dirty(session);
+  progressed(from);
+}
+
+void PostOffice::progressed(SessionActor& session) {
+  if (dispatch_.back_pressure().receivers_behind() > 0 || session.session().slow()) {
+    dispatch_.back_pressure().progressed(session.session());
+  }
+}
+
+void PostOffice::send_batches(Session* publisher) {
+  enter();
+  for (auto& [to, batch] : dispatch_.take_batches(publisher)) {
+    caf::anon_send(node_.post_offices[to],
+                   Handover{std::make_shared<const dispatch::LoopBatch>(std::move(batch))});
+  }
+}
+
+void PostOffice::on_handover(const Handover& handover) {
+  new_burst();
+  dispatch_.receive(*handover.batch, now_ms_);
+  const std::vector<Session*> pressed = dispatch_.take_pressed();
+  for (Session* receiver : pressed) static_cast<SessionActor*>(receiver->shell)->flush();
+  dispatch_.return_credit(handover.batch->credit, pressed, now_ms_);
+  if (dispatch_.has_batches()) send_batches(nullptr);
+}
+
+void PostOffice::on_credits(const CreditReturn& returned) {
+  for (const dispatch::Credit& credit : returned.credits) {
+    if (Session* publisher = dispatch_.find(credit.publisher)) {
+      dispatch_.back_pressure().give_back(*publisher, credit.bytes);
+    }
+  }
+}
+
+// -- rounds -------------------------------------------------------------------------------------------
+
+void PostOffice::on_round() noexcept {
+  enter();
+  do {
+    flush_dirty();
+    release_publishers();
+    for (SessionActor* gone : std::exchange(buried_, {})) {
+      connections_[gone->position] = connections_.back();
+      connections_[gone->position]->position = gone->position;
+      connections_.pop_back();
+      node_.connections[loop().index()].fetch_sub(1, std::memory_order_relaxed);
+      gone->end();
+    }
+  } while (!buried_.empty() || !dispatch_.dirty().empty());
+  if (!directory_changes_.empty()) {
+    caf::anon_send(node_.directory, DirectoryChanges{loop().index(),
+                                                     std::exchange(directory_changes_, {})});
+  }
+  if (!wishes_.empty()) {
+    caf::anon_send(node_.route_keeper,
+                   RouteWishes{loop().index(), std::exchange(wishes_, {})});
+  }
+  if (dispatch_.back_pressure().has_credits()) send_credits();
+  if (stopping_) maybe_stopped();
+}
+
+void PostOffice::flush_dirty() {
+  std::vector<Session*>& dirty = dispatch_.dirty();
+  // By index: a flush may make other sessions dirty, never a clean one gone.
+  for (std::size_t i = 0; i < dirty.size(); ++i) {
+    Session* session = dirty[i];
+    if (session == nullptr) continue;
+    session->dirty = false;
+    static_cast<SessionActor*>(session->shell)->flush();
+  }
+  dirty.clear();
+}
+
+void PostOffice::release_publishers() {
+  dispatch::BackPressure& pressure = dispatch_.back_pressure();
+  if (!pressure.has_released()) return;
+  for (Session* session : pressure.take_released()) {
+    static_cast<SessionActor*>(session->shell)->released();
+  }
+}
+
+void PostOffice::send_credits() {
+  std::vector<std::vector<dispatch::Credit>> by_loop(node_.post_offices.size());
+  for (const dispatch::Credit& credit : dispatch_.back_pressure().take_credits()) {
+    if (credit.publisher != 0) by_loop[credit.loop].push_back(credit);
+  }
+  for (std::size_t to = 0; to < by_loop.size(); ++to) {
+    if (by_loop[to].empty()) continue;
+    caf::anon_send(node_.post_offices[to], CreditReturn{std::move(by_loop[to])});
+  }
+}
+
+void PostOffice::stop() {
+  stopping_ = true;
+  stop_asked_by_ = current_sender();
+  const std::vector<SessionActor*> open = connections_;
+  for (SessionActor* session : open) {
+    session->close(ReasonCode::server_shutting_down, End::shutting_down);
+  }
+}
+
+void PostOffice::maybe_stopped() {
+  if (!connections_.empty() || stop_asked_by_ == nullptr) return;
+  const auto asked = caf::actor_cast<caf::actor>(std::exchange(stop_asked_by_, nullptr));
+  caf::anon_send(asked, Stopped{"post office " + std::to_string(loop().index())});
+}
+
+}  // namespace skald::actors

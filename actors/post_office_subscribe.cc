@@ -1,0 +1,226 @@
+// SUBSCRIBE and UNSUBSCRIBE: what the session gets, what the node is told, when the ack may leave.
+//
+// SUBACK waits until the route of every filter is visible to every loop and node that may publish
+// (design.md section 4); then no publish misses the subscriber.
+#include "actors/post_office.h"
+#include "actors/session_actor.h"
+#include "mqtt/topic/topic.h"
+
+namespace skald::actors {
+
+using codec::ReasonCode;
+using session::Session;
+
+namespace {
+
+/// The key of a (tenant, filter) in adding_.
+std::string key_of(std::string_view tenant, std::string_view filter) {
+  std::string key(tenant);
+  key.push_back('\0');
+  key.append(filter);
+  return key;
+}
+
+topic::Limits topic_limits(const session::Limits& limits) {
+  return {.max_bytes = limits.max_topic_bytes, .max_levels = limits.max_topic_levels};
+}
+
+bool has_wildcard(std::string_view filter) {
+  return filter.find_first_of("+#") != std::string_view::npos;
+}
+
+ReasonCode granted(codec::QoS qos) { return static_cast<ReasonCode>(qos); }
+
+ReasonCode refused(dispatch::SubscribeOutcome outcome) {
+  return outcome == dispatch::SubscribeOutcome::full ? ReasonCode::quota_exceeded
+                                                     : ReasonCode::implementation_specific_error;
+}
+
+}  // namespace
+
+dist::SessionMember PostOffice::member_of(const Session& session, codec::QoS qos) {
+  return {.life = node_.life,
+          .session = session.publisher().session,
+          .incarnation = ++last_incarnation_,
+          .loop = loop().index(),
+          .qos = qos};
+}
+
+void PostOffice::subscribe(SessionActor& from) {
+  auto packet = std::get<codec::Subscribe>(std::move(workspace_.control));
+  Session& session = from.session();
+  if (packet.entries.size() > node_.options.mqtt.max_filters_per_subscribe) {
+    session.subscribed(packet.packet_id, std::vector<ReasonCode>(packet.entries.size(),
+                                                                 ReasonCode::quota_exceeded));
+    return;
+  }
+  const std::uint64_t key = ++last_pending_;
+  PendingAck pending{.session = session.publisher().session, .packet_id = packet.packet_id};
+  for (std::size_t i = 0; i < packet.entries.size(); ++i) {
+    bool waits = false;
+    pending.reasons.push_back(subscribe_one(from, packet.entries[i], packet.subscription_id,
+                                            {key, static_cast<std::uint32_t>(i)}, waits));
+    if (waits) ++pending.waiting;
+  }
+  if (pending.waiting == 0) {
+    session.subscribed(packet.packet_id, std::move(pending.reasons));
+  } else {
+    pending_.emplace(key, std::move(pending));
+  }
+}
+
+ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
+                                     std::uint32_t subscription_id, AckEntry ack, bool& waits) {
+  Session& session = from.session();
+  const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(workspace_.limits));
+  if (!parsed.ok()) return ReasonCode::topic_filter_invalid;
+  if (parsed.shared() && !workspace_.limits.shared_available) {
+    return ReasonCode::shared_subscriptions_not_supported;
+  }
+  if (has_wildcard(parsed.filter) && !workspace_.limits.wildcard_available) {
+    return ReasonCode::wildcard_subscriptions_not_supported;
+  }
+  if (!node_.authority->may_subscribe(*from.identity(), parsed.filter)) {
+    return ReasonCode::not_authorized;
+  }
+  Session::Subscription subscription{.options = entry.options, .id = subscription_id};
+  if (session.bridge()) {  // a bridge never wants its own messages back, and wants RETAIN as it was
+    subscription.options.no_local = !parsed.shared();
+    subscription.options.retain_as_published = true;
+  }
+  bool replaced = false;
+  if (!session.add_subscription(entry.filter, subscription, replaced)) {
+    return ReasonCode::quota_exceeded;
+  }
+  if (parsed.shared()) {
+    waits = true;
+    wish({.kind = RouteWish::Kind::join_group,
+          .tenant = session.tenant(),
+          .filter = std::string(parsed.filter),
+          .token = new_token(ack, entry.filter, {}),
+          .group = std::string(parsed.group),
+          .member = member_of(session, entry.options.qos)});
+    return granted(entry.options.qos);
+  }
+  const bool first = dispatch_.subscribe(session, parsed.filter, subscription, replaced);
+  const std::string key = key_of(session.tenant(), parsed.filter);
+  const auto adding = adding_.find(key);
+  if (!first && adding == adding_.end()) return granted(entry.options.qos);
+  waits = true;
+  ++adding_[key];
+  wish({.kind = RouteWish::Kind::subscribe,
+        .tenant = session.tenant(),
+        .filter = std::string(parsed.filter),
+        .token = new_token(ack, entry.filter, key),
+        .group = {},
+        .member = {}});
+  return granted(entry.options.qos);
+}
+
+std::uint64_t PostOffice::new_token(AckEntry ack, const std::string& filter, std::string adding) {
+  const std::uint64_t token = ++last_token_;
+  tokens_.emplace(token, Token{.ack = ack, .filter = filter, .adding = std::move(adding)});
+  return token;
+}
+
+void PostOffice::unsubscribe(SessionActor& from) {
+  auto packet = std::get<codec::Unsubscribe>(std::move(workspace_.control));
+  Session& session = from.session();
+  const std::uint64_t key = ++last_pending_;
+  PendingAck pending{.session = session.publisher().session,
+                     .packet_id = packet.packet_id,
+                     .unsubscribe = true};
+  for (std::size_t i = 0; i < packet.filters.size(); ++i) {
+    const std::string& filter = packet.filters[i];
+    const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
+    if (!parsed.ok()) {
+      pending.reasons.push_back(ReasonCode::topic_filter_invalid);
+      continue;
+    }
+    if (session.subscriptions() == nullptr || !session.subscriptions()->contains(filter)) {
+      pending.reasons.push_back(ReasonCode::no_subscription_existed);
+      continue;
+    }
+    pending.reasons.push_back(ReasonCode::success);
+    if (parsed.shared()) {
+      ++pending.waiting;  // nothing may come after UNSUBACK: other loops must know first
+      leave_group(session, parsed, new_token({key, static_cast<std::uint32_t>(i)}, filter, {}));
+      session.remove_subscription(filter);
+    } else {
+      drop_subscription(session, filter);
+    }
+  }
+  if (pending.waiting == 0) {
+    session.unsubscribed(packet.packet_id, std::move(pending.reasons));
+  } else {
+    pending_.emplace(key, std::move(pending));
+  }
+}
+
+void PostOffice::leave_group(const Session& session, const topic::Filter& parsed,
+                             std::uint64_t token) {
+  wish({.kind = RouteWish::Kind::leave_group,
+        .tenant = session.tenant(),
+        .filter = std::string(parsed.filter),
+        .token = token,
+        .group = std::string(parsed.group),
+        .member = member_of(session, codec::QoS::at_most_once)});
+}
+
+/// The session does without `filter` from now on; nobody waits for what follows from that.
+void PostOffice::drop_subscription(Session& session, const std::string& filter) {
+  const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
+  if (parsed.shared()) {
+    leave_group(session, parsed, 0);
+  } else if (dispatch_.unsubscribe(session, parsed.filter)) {
+    wish({.kind = RouteWish::Kind::unsubscribe,
+          .tenant = session.tenant(),
+          .filter = std::string(parsed.filter),
+          .token = 0,
+          .group = {},
+          .member = {}});
+  }
+  session.remove_subscription(filter);
+}
+
+void PostOffice::on_answers(const RouteAnswers& answers) {
+  new_burst();
+  for (const RouteAnswer& answer : answers.answers) {
+    const auto token = tokens_.find(answer.token);
+    if (token == tokens_.end()) continue;
+    const Token done = std::move(token->second);
+    tokens_.erase(token);
+    if (!done.adding.empty()) {
+      const auto adding = adding_.find(done.adding);
+      if (--adding->second == 0) adding_.erase(adding);
+    }
+    answer_entry(done, answer.outcome);
+  }
+}
+
+/// One filter of a SUBSCRIBE or UNSUBSCRIBE is settled; the last one lets the ack go.
+void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outcome) {
+  const auto found = pending_.find(done.ack.pending);
+  PendingAck& pending = found->second;
+  Session* session = dispatch_.find(pending.session);
+  const bool failed = outcome == dispatch::SubscribeOutcome::failed ||
+                      outcome == dispatch::SubscribeOutcome::full;
+  if (failed) {
+    pending.reasons[done.ack.entry] = refused(outcome);
+    const bool there = session != nullptr && session->subscriptions() != nullptr &&
+                       session->subscriptions()->contains(done.filter);
+    if (there && !pending.unsubscribe) drop_subscription(*session, done.filter);
+  }
+  if (--pending.waiting > 0) return;
+  PendingAck complete = std::move(pending);
+  pending_.erase(found);
+  if (session == nullptr) return;
+  if (complete.unsubscribe) {
+    session->unsubscribed(complete.packet_id, std::move(complete.reasons));
+  } else {
+    session->subscribed(complete.packet_id, std::move(complete.reasons));
+  }
+  dispatch_.mark_dirty(*session);
+}
+
+}  // namespace skald::actors

@@ -1,0 +1,87 @@
+// The shared-subscription side of the dispatch core [MQTT-4.8.2].
+#include <algorithm>
+
+#include "mqtt/dispatch/dispatch.h"
+#include "mqtt/share/redispatch.h"
+
+namespace skald::dispatch {
+
+using session::Session;
+
+namespace {
+
+std::uint64_t id_of(const dist::GroupMember& member) {
+  const auto* session = std::get_if<dist::SessionMember>(&member);
+  return session == nullptr ? 0 : session->session;
+}
+
+}  // namespace
+
+share::Standing Dispatch::standing(const dist::GroupMember& member,
+                                   const std::vector<std::uint64_t>& excluded) const {
+  const auto* session = std::get_if<dist::SessionMember>(&member);
+  if (session == nullptr) return share::Standing::excluded;  // an inbox: not on this path yet
+  if (session->life != options_.life) return share::Standing::excluded;
+  if (std::find(excluded.begin(), excluded.end(), session->session) != excluded.end()) {
+    return share::Standing::excluded;
+  }
+  if (session->loop != options_.loop) return share::Standing::ready;
+  const Session* here = find(session->session);
+  if (here == nullptr || here->state() != Session::State::connected) {
+    return share::Standing::excluded;
+  }
+  return here->behind() ? share::Standing::stalled : share::Standing::ready;
+}
+
+bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication,
+                              std::uint32_t redispatches, std::uint64_t excluded) {
+  std::vector<std::uint64_t> refused;
+  if (excluded != 0) refused.push_back(excluded);
+  for (;;) {
+    const auto chosen = chooser_.choose(
+        publication.tenant, target.key->group, *target.group,
+        [&](const dist::GroupMember& member) { return standing(member, refused); });
+    if (!chosen) return false;
+    const dist::GroupMember& member = (*target.group)[*chosen];
+    const auto& session = std::get<dist::SessionMember>(member);
+    if (deliver_to_member(session, target, publication, redispatches)) return true;
+    refused.push_back(id_of(member));
+  }
+}
+
+bool Dispatch::deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
+                                 mqtt::PublicationView& publication, std::uint32_t redispatches) {
+  if (member.loop == options_.loop) {
+    return deliver_to(*find(member.session), {.granted = member.qos,
+                                              .group = &target.key,
+                                              .redispatches = redispatches});
+  }
+  batch(member.loop, {.publication = publication.share(),
+                      .member = member.session,
+                      .group = target.key,
+                      .redispatches = redispatches,
+                      .member_qos = member.qos});
+  return true;
+}
+
+bool Dispatch::redispatch(const session::SharedMessage& message, std::uint64_t excluded,
+                          mqtt::TimeMs now_ms) {
+  mqtt::PublicationView publication = mqtt::PublicationView::of(message.publication);
+  const bool expired = publication.info.expiry_ms != 0 && publication.info.expiry_ms <= now_ms;
+  if (expired || message.redispatches > share::kMaxRedispatches) {
+    ++counters_.shared_undeliverable;
+    return false;
+  }
+  // A copy: delivering may dispatch again and with that change the cache.
+  const std::vector<SharedTarget> targets = match(publication.tenant, publication.topic).groups;
+  for (const SharedTarget& target : targets) {
+    if (*target.key != *message.group) continue;
+    forms_.reset(publication, now_ms);
+    ++counters_.redispatched;
+    if (deliver_shared(target, publication, message.redispatches, excluded)) return true;
+  }
+  ++counters_.shared_undeliverable;
+  return false;
+}
+
+}  // namespace skald::dispatch
