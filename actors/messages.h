@@ -102,14 +102,6 @@ struct Stopped {
 };
 /// Anyone -> routes actor and others that retry on a timer.
 struct Tick {};
-/// Console -> post office.
-struct AskStatus {};
-struct Status {
-  std::uint16_t loop = 0;
-  std::uint64_t connections = 0;
-  std::uint64_t sessions = 0;
-};
-
 }  // namespace skald::actors
 
 CAF_BEGIN_TYPE_ID_BLOCK(skald, caf::first_custom_type_id)
@@ -125,8 +117,6 @@ CAF_ADD_TYPE_ID(skald, (skald::actors::CreditReturn))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Stop))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Stopped))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Tick))
-CAF_ADD_TYPE_ID(skald, (skald::actors::AskStatus))
-CAF_ADD_TYPE_ID(skald, (skald::actors::Status))
 CAF_END_TYPE_ID_BLOCK(skald)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::AcceptedSockets)
@@ -141,5 +131,3 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::CreditReturn)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Stopped)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Tick)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::AskStatus)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Status)

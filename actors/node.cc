@@ -27,7 +27,7 @@ constexpr std::chrono::seconds kStopGrace{10};
 constexpr std::uint64_t kReservedDescriptors = 200;
 
 caf::actor_system_config& configure(caf::actor_system_config& config, std::size_t workers) {
-  config.add_message_types<caf::skald_type_ids>();
+  config.add_message_types<caf::id_block::skald>();
   // The default `stealing` policy polls: 33 % of a core at 100 messages/s (design.md section 3).
   config.set("scheduler.policy", caf::atom("sharing"));
   config.set("scheduler.max-threads", workers);

@@ -99,7 +99,7 @@ void PostOffice::accept(const AcceptedSockets& accepted) {
   now_ms_ = node_.clock.now_ms();
   for (const Accepted& socket : accepted.sockets) {
     const caf::actor made =
-        spawn_pinned<SessionActor, caf::hidden | caf::lazy_init>(loop(), *this, socket);
+        spawn_pinned<SessionActor, caf::hidden + caf::lazy_init>(loop(), *this, socket);
     auto* session = static_cast<SessionActor*>(caf::actor_cast<caf::abstract_actor*>(made));
     session->position = static_cast<std::uint32_t>(connections_.size());
     connections_.push_back(session);

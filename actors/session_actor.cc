@@ -250,9 +250,9 @@ void SessionActor::flush() {
     msghdr message{};
     message.msg_iov = vectors;
     message.msg_iovlen = count;
-    const ssize_t n = count == 1 ? send(accepted_.fd, pieces[0].data, pieces[0].size,
+    const ssize_t n = count == 1 ? ::send(accepted_.fd, pieces[0].data, pieces[0].size,
                                         MSG_DONTWAIT | MSG_NOSIGNAL)
-                                 : sendmsg(accepted_.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+                                 : ::sendmsg(accepted_.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
       session_.connection_lost();
       office_.bury(*this);

@@ -9,7 +9,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include <caf/strong_actor_ptr.hpp>
+#include <caf/actor_control_block.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
