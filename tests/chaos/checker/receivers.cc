@@ -36,9 +36,11 @@ class Players {
       connack(r, e);
       return;
     }
-    // A connection that was taken over has no say in the state of its session.
+    // What comes late over a connection that was taken over still passes through the client's store,
+    // but counts for nothing on the new one.
     if (r.connection != e.connection) {
-      if (e.kind == Kind::kDeliver) model_.new_flow[i] = !e.has(kDup);
+      if (e.kind == Kind::kDeliver) model_.new_flow[i] = is_new(r, e, i);
+      if (e.kind == Kind::kRel) r.unreleased.erase(e.packet_id);
       return;
     }
     switch (e.kind) {
@@ -86,7 +88,6 @@ class Players {
       return;
     }
     report_.judge(Invariant::kFlow);
-    bool fresh = e.qos() == 1 && !e.has(kDup);
     bool same_connection = false;
     const auto it = r.in_flight.find(e.packet_id);
     if (it != r.in_flight.end()) {
@@ -97,11 +98,7 @@ class Players {
                         {old.event, i});
       }
     }
-    if (e.qos() == 2) {
-      const auto known = r.unreleased.find(e.packet_id);
-      fresh = known == r.unreleased.end() || known->second.message != e.message;
-      r.unreleased[e.packet_id] = {e.message, i, 2};
-    }
+    model_.new_flow[i] = is_new(r, e, i);
     r.in_flight[e.packet_id] = {e.message, i, e.qos()};
     if (!same_connection) ++r.count;
     const std::uint32_t limit = model_.history.connections[e.connection].receive_maximum;
@@ -109,7 +106,14 @@ class Players {
       report_.violate(Invariant::kFlow,
                       "more in flight than the receive maximum of " + std::to_string(limit), {i});
     }
-    model_.new_flow[i] = fresh;
+  }
+
+  bool is_new(Receiver& r, const Event& e, std::uint32_t i) const {
+    if (e.qos() < 2) return !e.has(kDup);
+    const auto known = r.unreleased.find(e.packet_id);
+    const bool fresh = known == r.unreleased.end() || known->second.message != e.message;
+    r.unreleased[e.packet_id] = {e.message, i, 2};
+    return fresh;
   }
 
   Model& model_;
