@@ -80,10 +80,12 @@ Status DataDirectory::read_format() {
                  ". Choices: start the release that wrote it, or a later one; or give this one "
                  "another data directory"};
   }
-  while (std::getline(lines, line)) {
-    if (line != "end") databases_.insert(line);
+  bool ended = false;
+  while (!ended && std::getline(lines, line)) {
+    ended = line == "end";
+    if (!ended) databases_.insert(line);
   }
-  if (line != "end") return with_choices(file + ": damaged: its end is missing");
+  if (!ended) return with_choices(file + ": damaged: its end is missing");
   return {};
 }
 

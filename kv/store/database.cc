@@ -114,6 +114,8 @@ Status Database::open_clean() {
   db_.reset(db);
   if (!status.ok()) return explain("open", status);
   settle();
+  if (Status s = env_->status(); !s)
+    return Error{options_.path + ": open failed: " + s.error().message};
   if (!options_.verify_tables) return {};
   const std::string damaged = damaged_tables();
   if (damaged.empty()) return {};
@@ -170,6 +172,9 @@ Status Database::write(leveldb::WriteBatch& batch, bool sync) {
 }
 
 Status Database::probe() {
+  if (Status s = env_->status(); !s) {
+    return poison(Error{options_.path + ": write failed: " + s.error().message});
+  }
   // A background failure is only told to writers; an empty batch changes nothing.
   leveldb::WriteBatch nothing;
   return write(nothing, false);

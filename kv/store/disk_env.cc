@@ -238,6 +238,7 @@ class DiskEnv::Impl final : public leveldb::EnvWrapper {
       *result = new DiscardedFile;
       return LStatus::OK();
     }
+    if (const LStatus broken = status(); !broken.ok()) return broken;
     const int file = files_.create(path);
     if (file >= 0) *result = new WritableDiskFile(files_, file, path);
     return to_status(path, file);
@@ -251,6 +252,7 @@ class DiskEnv::Impl final : public leveldb::EnvWrapper {
     return to_status(path, files_.list(path, *names));
   }
   LStatus RemoveFile(const std::string& path) override {
+    if (const LStatus broken = status(); !broken.ok()) return broken;
     return to_status(path, files_.remove(path));
   }
   LStatus CreateDir(const std::string& path) override {
@@ -266,9 +268,15 @@ class DiskEnv::Impl final : public leveldb::EnvWrapper {
     return to_status(path, n);
   }
   LStatus RenameFile(const std::string& from, const std::string& to) override {
-    int result = files_.rename(from, to);
-    if (result >= 0) result = files_.sync_directory(directory_of(to));
-    return to_status(to, result);
+    if (const LStatus broken = status(); !broken.ok()) return broken;
+    const int renamed = files_.rename(from, to);
+    if (renamed < 0) return to_status(to, renamed);
+    // LevelDB takes a failed rename of CURRENT for one that did not happen, and deletes the
+    // MANIFEST that it now names. So this one is told to have worked, and nothing after it does.
+    const int synced = files_.sync_directory(directory_of(to));
+    const std::lock_guard lock(mutex_);
+    if (synced < 0 && status_.ok()) status_ = to_status(to, synced);
+    return LStatus::OK();
   }
   LStatus LockFile(const std::string& path, leveldb::FileLock** lock) override {
     *lock = nullptr;
@@ -292,11 +300,18 @@ class DiskEnv::Impl final : public leveldb::EnvWrapper {
     return LStatus::NotSupported(path, "logger");
   }
 
+  LStatus status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
   BackgroundThread background;
 
  private:
   FileSystem& files_;
   const bool discard_logs_;
+  mutable std::mutex mutex_;
+  LStatus status_;  // once failed, no name changes any more
 };
 
 DiskEnv::DiskEnv(FileSystem& files, DiskEnvOptions options)
@@ -304,6 +319,10 @@ DiskEnv::DiskEnv(FileSystem& files, DiskEnvOptions options)
 DiskEnv::~DiskEnv() = default;
 
 leveldb::Env& DiskEnv::env() { return *impl_; }
+Status DiskEnv::status() const {
+  const LStatus status = impl_->status();
+  return status.ok() ? Status() : Status(Error{status.ToString()});
+}
 void DiskEnv::settle() { impl_->background.settle(); }
 
 DiskEnv::Release::Release(DiskEnv& env) : env_(env) { env_.impl_->background.release(1); }

@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "config/base/result.h"
 #include "kv/store/file_system.h"
 
 namespace leveldb {
@@ -35,6 +36,10 @@ class DiskEnv {
   DiskEnv& operator=(const DiskEnv&) = delete;
 
   leveldb::Env& env();
+
+  /// Ok, or why the names in the directory can no longer be trusted: to be checked after
+  /// leveldb::DB::Open, and after each flush.
+  Status status() const;
 
   /// While one lives, held background work may run: around each call that waits for it.
   class Release {
