@@ -4,11 +4,13 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <optional>
 #include <sstream>
 #include <utility>
 #include <vector>
 
 #include "config/base/assert.h"
+#include "kv/store/crc32c.h"
 #include "kv/store/database.h"
 #include "kv/store/files.h"
 
@@ -20,6 +22,23 @@ constexpr std::string_view kFormatWords = "skald-data-directory ";
 constexpr std::string_view kNodeWords = "skald-node ";
 
 Error with_choices(std::string what) { return Error{std::move(what) + ". " + kDamageChoices}; }
+
+/// Small text files end with a line that has their checksum.
+std::string sealed(std::string text) {
+  char line[32];
+  std::snprintf(line, sizeof line, "crc32c %08x\n", crc32c(text));
+  return std::move(text) + line;
+}
+
+constexpr std::size_t kSealBytes = 16;
+
+/// The text that was sealed; none if it was changed.
+std::optional<std::string> unsealed(const std::string& content) {
+  if (content.size() < kSealBytes) return std::nullopt;
+  std::string text = content.substr(0, content.size() - kSealBytes);
+  if (sealed(text) != content) return std::nullopt;
+  return text;
+}
 
 template <class T>
 bool parse(std::string_view text, T& value, int base) {
@@ -66,26 +85,24 @@ Status DataDirectory::read_format() {
   }
   const Result<std::string> content = read_file(files_, file);
   if (!content) return content.error();
+  // A later release may seal its file in another way: the version comes first.
   std::istringstream lines(*content);
   std::string line;
   std::getline(lines, line);
   int version = 0;
-  if (!line.starts_with(kFormatWords) ||
-      !parse(std::string_view(line).substr(kFormatWords.size()), version, 10) || version < 1) {
-    return with_choices(file + ": damaged: it does not say which format the directory has");
-  }
-  if (version > kFormat) {
+  const bool known = line.starts_with(kFormatWords) &&
+                     parse(std::string_view(line).substr(kFormatWords.size()), version, 10);
+  if (known && version > kFormat) {
     return Error{file + ": the data directory has format " + std::to_string(version) +
                  ", this release reads up to " + std::to_string(kFormat) +
                  ". Choices: start the release that wrote it, or a later one; or give this one "
                  "another data directory"};
   }
-  bool ended = false;
-  while (!ended && std::getline(lines, line)) {
-    ended = line == "end";
-    if (!ended) databases_.insert(line);
-  }
-  if (!ended) return with_choices(file + ": damaged: its end is missing");
+  const std::optional<std::string> text = unsealed(*content);
+  if (!known || version < 1 || !text.has_value()) return with_choices(file + ": damaged");
+  lines.str(*text);
+  std::getline(lines, line);
+  while (std::getline(lines, line)) databases_.insert(line);
   return {};
 }
 
@@ -97,7 +114,7 @@ Status DataDirectory::remember(const std::string& database) {
 Status DataDirectory::write_format() {
   std::string content = std::string(kFormatWords) + std::to_string(kFormat) + "\n";
   for (const std::string& name : databases_) content += name + "\n";
-  return replace_file(files_, path_ + "/FORMAT", content + "end\n");
+  return replace_file(files_, path_ + "/FORMAT", sealed(std::move(content)));
 }
 
 Status DataDirectory::read_node(NodeId fresh) {
@@ -111,18 +128,18 @@ Status DataDirectory::read_node(NodeId fresh) {
     std::snprintf(text, sizeof text, "%016llx\n", static_cast<unsigned long long>(fresh.value));
     // FORMAT first, without databases yet: a NODE without it would be refused.
     if (Status s = write_format(); !s) return s;
-    if (Status s = replace_file(files_, file, std::string(kNodeWords) + text); !s) return s;
+    if (Status s = replace_file(files_, file, sealed(std::string(kNodeWords) + text)); !s) return s;
     node_ = fresh;
     return {};
   }
   const Result<std::string> content = read_file(files_, file);
   if (!content) return content.error();
-  const std::string_view text(*content);
-  if (!text.starts_with(kNodeWords) || !text.ends_with('\n') ||
-      !parse(text.substr(kNodeWords.size(), text.size() - kNodeWords.size() - 1), node_.value,
-             16)) {
-    return with_choices(file + ": damaged: it does not say who the node is");
-  }
+  const std::optional<std::string> text = unsealed(*content);
+  const bool good =
+      text.has_value() && text->starts_with(kNodeWords) && text->ends_with('\n') &&
+      parse(std::string_view(*text).substr(kNodeWords.size(), text->size() - kNodeWords.size() - 1),
+            node_.value, 16);
+  if (!good) return with_choices(file + ": damaged: it does not say who the node is");
   return {};
 }
 

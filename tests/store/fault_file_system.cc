@@ -147,6 +147,12 @@ void FaultFileSystem::lose(const std::string& path) {
   durable_names_.erase(path);
 }
 
+void FaultFileSystem::copy_to(FaultFileSystem& other) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [path, node] : names_) other.names_[path] = std::make_shared<Node>(*node);
+  other.durable_names_ = other.names_;
+}
+
 int FaultFileSystem::open_read(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (const int failed = enter(false); failed < 0) return failed;

@@ -42,6 +42,8 @@ class FaultFileSystem final : public FileSystem {
   std::string content(const std::string& path) const;
   void set_content(const std::string& path, std::string content);
   void lose(const std::string& path);
+  /// Requires: nothing has a file open in either.
+  void copy_to(FaultFileSystem& other) const;
 
   int open_read(const std::string& path) override;
   int create(const std::string& path) override;
