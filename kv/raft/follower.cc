@@ -75,6 +75,7 @@ void Raft::accept(const Append& append) {
   }
   const Index last_new = append.prev_index + append.entries.size();
   matched_ = std::max(matched_, last_new);
+  last_ack_ = std::max(last_ack_, std::min(matched_, log_.stable()));
   ack_owed_ = true;
   const Index proven = SKALD_GUARD(Guard::kAppendCommit) ? last_new : last_index();
   commit_to(std::min(append.commit, proven));

@@ -49,9 +49,10 @@ struct Progress {
   Index match = 0;  ///< the last entry known to be equal and durable there
   Index next = 1;   ///< the next entry to send
   Flow flow = Flow::kProbe;
-  bool probe_sent = false;       ///< probe: wait for an answer or a heartbeat's
-  bool poke = false;             ///< replicate: send an empty Append, something may be lost
-  bool recently_active = false;  ///< heard from since the last CheckQuorum
+  bool probe_sent = false;        ///< probe: wait for its answer, or that of a later round
+  std::uint64_t probe_round = 0;  ///< the heartbeat round before it was sent
+  bool poke = false;              ///< replicate: send an empty Append, something may be lost
+  bool recently_active = false;   ///< heard from since the last CheckQuorum
   Inflights inflights;
   std::uint32_t snapshot_ticks = 0;  ///< snapshot: since its last sign of life
   std::uint64_t acked_round = 0;     ///< the last heartbeat round it answered

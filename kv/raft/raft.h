@@ -244,7 +244,7 @@ class Raft {
   bool leader_link_broken_ = false;
   Index matched_ = 0;  ///< known to equal the leader's log, durable or not
   bool ack_owed_ = false;
-  Index last_ack_ = 0;
+  Index last_ack_ = 0;  ///< acking no more than this is no news
 
   // Candidates.
   std::map<ReplicaId, bool> votes_;

@@ -134,7 +134,7 @@ void Raft::on_heartbeat_response(const Message& message, const HeartbeatResponse
   Progress& progress = found->second;
   progress.recently_active = true;
   progress.acked_round = std::max(progress.acked_round, response.round);
-  progress.probe_sent = false;
+  if (response.round > progress.probe_round) progress.probe_sent = false;
   // Nothing new was acked for a whole round: an append may be lost. An empty one will tell.
   progress.poke = progress.flow == Progress::Flow::kReplicate && !progress.inflights.empty() &&
                   progress.match == progress.match_at_heartbeat && SKALD_GUARD(Guard::kLostAppend);
@@ -223,6 +223,7 @@ bool Raft::send_append(ReplicaId peer, Progress& progress, bool even_empty) {
   for (const Entry& entry : append.entries) bytes += entry.bytes();
   const Index last = prev + append.entries.size();
   progress.poke = false;
+  progress.probe_round = round_;
   progress.sent(last, bytes);
   progress.sent_commit = std::max(progress.sent_commit, std::min(commit_, last));
   send(peer, std::move(append));
@@ -257,6 +258,7 @@ void Raft::snapshot_finished(ReplicaId to, Index index, bool ok) {
   progress.become_probe(ok ? index + 1 : progress.match + 1);
   progress.next = std::min(progress.next, last_index() + 1);
   progress.probe_sent = true;
+  progress.probe_round = round_;
 }
 
 }  // namespace skald::raft

@@ -163,6 +163,10 @@ class Interpreter {
     return "";
   }
   std::string deliver(const Line& line) {
+    if (line.words.empty()) {
+      world_.drop_all();
+      return "";
+    }
     const std::uint64_t count = line.number("n", std::numeric_limits<std::size_t>::max());
     const ReplicaId from{line.number("from", 0)};
     return world_.deliver(line.id(0), from, count, line.verb == "drop", line.verb == "duplicate");

@@ -9,10 +9,11 @@
 //   ready ID        takes a Ready and prints it; its messages and writes wait
 //   sync ID [n]     n queued writes (or all) become durable     apply ID
 //   deliver ID [from=ID] [n=count]   drop ID [...]   duplicate ID [...] (delivers and keeps)
+//   drop            everything under way is lost
 //   block A B       what A sends to B is lost       unblock
-//   crash ID     restart ID     compact ID index     snapshot FROM TO [lost]
-//   stabilize [ID ...] [quiet]       runs those (or all) until nothing moves
-//   status [ID]     log ID     network
+//   crash ID (what is under way to it is lost)     restart ID     compact ID index     snapshot
+//   FROM TO [lost] stabilize [ID ...] [quiet]       runs those (or all) until nothing moves status
+//   [ID]     log ID     network
 #pragma once
 
 #include <string>

@@ -95,6 +95,7 @@ void World::crash(ReplicaId id) {
   replica.queue.clear();
   replica.to_apply.clear();
   replica.raft.reset();
+  std::erase_if(network_, [id](const Message& message) { return message.to == id; });
 }
 
 void World::restart(ReplicaId id) { start(at(id)); }

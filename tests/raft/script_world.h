@@ -56,6 +56,7 @@ class World {
   void unblock() { blocked_.clear(); }
   /// Runs everything among `ids` until nothing moves.
   std::string stabilize(const std::vector<ReplicaId>& ids);
+  void drop_all() { network_.clear(); }
   const std::deque<Message>& network() const { return network_; }
 
   void check() const;
