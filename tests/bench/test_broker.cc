@@ -78,7 +78,16 @@ void TestBroker::serve() {
       if (client.fd >= 0 && (events & ~POLLOUT) != 0) read(client);
     }
     for (const auto& client : clients_) flush(*client);
+    forget_closed();
   }
+}
+
+void TestBroker::forget_closed() {
+  const auto closed = [](const auto& client) { return client->fd < 0; };
+  if (std::none_of(clients_.begin(), clients_.end(), closed)) return;
+  routes_.clear();
+  std::erase_if(subscriptions_, [](const auto& one) { return one->client->fd < 0; });
+  std::erase_if(clients_, closed);
 }
 
 void TestBroker::accept_all() {
@@ -152,6 +161,8 @@ void TestBroker::handle_control(Client& client, const codec::Frame& frame) {
     }
     routes_.clear();
     codec::encode(suback, client.version, client.out);
+    subscribed_.store(true);
+    subscribed_.notify_all();
   } else if (const auto* ack = std::get_if<codec::Ack>(packet)) {
     if (ack->type == PacketType::pubrec) {
       codec::encode_plain_ack(PacketType::pubrel, ack->packet_id, client.out);

@@ -53,6 +53,8 @@ class TestBroker {
   TestBroker& operator=(const TestBroker&) = delete;
 
   std::uint16_t port() const { return port_; }
+  /// Blocks until a client has subscribed.
+  void wait_for_subscription() const { subscribed_.wait(false); }
 
  private:
   struct Client {
@@ -92,6 +94,7 @@ class TestBroker {
   const Subscription& neighbour(const Subscription& of) const;
   void flush(Client& client);
   void hang_up(Client& client);
+  void forget_closed();
 
   const Faults faults_;
   int listen_fd_ = -1;
@@ -100,6 +103,7 @@ class TestBroker {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
   std::map<std::string, Route, std::less<>> routes_;  // made on demand, dropped on subscribe
+  std::atomic<bool> subscribed_{false};
   std::thread thread_;
 };
 
