@@ -66,6 +66,7 @@ BANS = [
 
 # (rule, path pattern): why it is allowed there.
 EXCEPTIONS = {
+    ("pragma-once", "*_pch.h"): "a precompiled header is compiled as a main file",
     ("untested", "mqtt/publication.cc"): "its users test it: tests/session, tests/dispatch",
     ("lock", "mqtt/publication.h"): "counts references to payloads that loops share",
     ("lock", "mqtt/topic/counted.h"): "counts references to route snapshots that loops share",
@@ -195,7 +196,8 @@ class Tidy:
                 folder = os.path.dirname(folder)
             self.complain("unreferenced", path, 1, "no meson.build names it")
         elif path.endswith(".h") and path not in self.included:
-            self.complain("unreferenced", path, 1, "nothing includes it")
+            if not matches(path, ["*_pch.h"]):
+                self.complain("unreferenced", path, 1, "nothing includes it")
         elif path.endswith(".py"):
             stem = re.escape(name[:-3])
             if not any(re.search(rf"\b{stem}\b", text) for other, text in self.files.items()
@@ -217,6 +219,10 @@ class Tidy:
             if not found:
                 continue
             target = found.group(1)
+            if target.split("/")[0] not in {*LAYERS, "tests"}:
+                self.complain("include-path", path, number,
+                              f"{target}: ours from the root, all others in <>")
+                continue
             if target not in self.files and target.removesuffix(".h") not in self.files:
                 self.complain("include-path", path, number, f"{target}: write it from the root")
             if layer in LAYERS and target.split("/")[0] not in LAYERS[layer]:

@@ -35,6 +35,8 @@ REFUSED = [
     ("layer", "config/a.cc", '#include "kv/raft/raft.h"\n'),
     ("layer", "gossip/a.cc", '#include "kv/raft/raft.h"\n'),
     ("include-path", RAFT, '#include "raft.h"\n'),
+    ("include-path", RAFT, '#include "absl/hash/hash.h"\n'),
+    ("include-path", RAFT, '#include "kv/raft/no.h"\n'),
     ("caf", RAFT, "#include <caf/actor.hpp>\n"),
     ("caf", "tools/a.cc", "#include <caf/actor.hpp>\n"),
     ("leveldb", RAFT, "#include <leveldb/db.h>\n"),
