@@ -394,7 +394,7 @@ BOOST_AUTO_TEST_CASE(versions_go_on_after_a_rebuild) {
   machine.rebuild_finish();
   BOOST_CHECK_GT(machine.snapshot().version("t"), version);
   machine.rebuild_start();
-  const std::vector<range::Record> damaged{{key, value.substr(1)}};
+  const std::vector<range::Record> damaged{{key, std::string_view(value).substr(1)}};
   BOOST_CHECK(!machine.rebuild_chunk(damaged).ok());
 }
 
