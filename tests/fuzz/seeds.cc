@@ -47,6 +47,13 @@ void write_decoder_and_utf8(const std::filesystem::path& root) {
   utf8.add("\xEF\xBB\xBF/\xC3\xA9/\xE6\xB8\xA9/\xF0\x9F\x8C\xA1");
 }
 
+void write_filter(const std::filesystem::path& root) {
+  Corpus filter(root, "filter");
+  filter.add("+a/+\n+a/b\n+#\n!\na/b\n-a/+\na/b\n$SYS/x\n-#\na");
+  filter.add("+$share/g/a/#\n+$share//a\n+$share/g\n+$oshare/g/a\na\na/b/c");
+  filter.add("++/+\n+/+\n+//\n+$SYS/#\n/a\n//\n$SYS/a\n+a#\n+a/#/b\n+b+");
+}
+
 }  // namespace
 }  // namespace skald::fuzz
 
@@ -56,5 +63,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   skald::fuzz::write_decoder_and_utf8(argv[1]);
+  skald::fuzz::write_filter(argv[1]);
   return 0;
 }
