@@ -110,7 +110,8 @@ void Loop::run() {
   while (running_) {
     run_jobs();
     if (client_ != nullptr) client_->on_round();
-    event_base_loop(base_, jobs_.empty() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    // NONBLOCK alone would stay inside for as long as any socket is ready.
+    event_base_loop(base_, EVLOOP_ONCE | (jobs_.empty() ? 0 : EVLOOP_NONBLOCK));
   }
   current_loop = nullptr;
 }

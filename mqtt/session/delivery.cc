@@ -34,6 +34,7 @@ void WireForms::make(std::size_t index) {
       .forward_properties = publication.properties,
       .subscription_ids = {},
       .message_expiry_s = remaining_expiry_s(publication.info, now_ms_),
+      .packet_id = 1,  // patched by each receiver
       .qos = with_packet_id ? QoS::at_least_once : QoS::at_most_once,
   };
   form.packet_id_offset = static_cast<std::uint32_t>(codec::encode_publish_head(
