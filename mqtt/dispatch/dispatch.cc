@@ -31,10 +31,12 @@ Dispatch::Dispatch(const Options& options, session::Workspace& workspace)
 
 void Dispatch::set_routes(std::shared_ptr<const dist::RouteSnapshot> routes) {
   routes_ = std::move(routes);
+  forget_last();
 }
 
 void Dispatch::set_interest(std::shared_ptr<const InterestSnapshot> interest) {
   interest_ = std::move(interest);
+  forget_last();
 }
 
 void Dispatch::add(Session& session) { sessions_.emplace(session.publisher().session, &session); }
@@ -57,24 +59,41 @@ Session* Dispatch::find(std::uint64_t session) const {
 
 bool Dispatch::subscribe(Session& session, std::string_view filter,
                          const Session::Subscription& subscription, bool replace) {
+  forget_last();
   return local_.add(session.tenant(), filter,
                     {.session = &session, .options = subscription.options, .id = subscription.id},
                     replace);
 }
 
 bool Dispatch::unsubscribe(Session& session, std::string_view filter) {
+  forget_last();
   return local_.remove(session.tenant(), filter, &session);
 }
 
+void Dispatch::turn_to(std::string_view tenant) {
+  last_entry_ = nullptr;
+  last_tenant_ = {.tenant = std::string(tenant),
+                  .topics = &cache_.tenant(tenant),
+                  .versions = {.routes = routes_ ? routes_->version(tenant) : 0,
+                               .interest = interest_ ? interest_->version(tenant) : 0,
+                               .local = local_.version(tenant)}};
+}
+
 MatchEntry& Dispatch::match(std::string_view tenant, std::string_view topic) {
-  MatchEntry& entry = cache_.at(tenant, topic);
-  const MatchVersions now{.routes = routes_ ? routes_->version(tenant) : 0,
-                          .interest = interest_ ? interest_->version(tenant) : 0,
-                          .local = local_.version(tenant)};
-  if (entry.filled && entry.versions == now) return entry;
-  entry.versions = now;
-  fill(entry, tenant, topic);
-  return entry;
+  if (last_tenant_.topics == nullptr || tenant != last_tenant_.tenant) turn_to(tenant);
+  if (last_entry_ != nullptr && topic == last_topic_) return *last_entry_;
+  MatchEntry* entry = cache_.at(*last_tenant_.topics, topic);
+  if (entry == nullptr) {
+    turn_to(tenant);
+    entry = cache_.at(*last_tenant_.topics, topic);
+  }
+  if (!entry->filled || entry->versions != last_tenant_.versions) {
+    entry->versions = last_tenant_.versions;
+    fill(*entry, tenant, topic);
+  }
+  last_topic_.assign(topic);
+  last_entry_ = entry;
+  return *entry;
 }
 
 void Dispatch::fill(MatchEntry& entry, std::string_view tenant, std::string_view topic) {

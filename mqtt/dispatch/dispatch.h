@@ -123,7 +123,20 @@ class Dispatch {
   const Counters& counters() const { return counters_; }
 
  private:
+  /// The tenant of the last match: where its topics are and which versions hold, for as long as no
+  /// snapshot and no subscription changes.
+  struct LastTenant {
+    std::string tenant;
+    MatchCache::Topics* topics = nullptr;
+    MatchVersions versions;
+  };
+
   MatchEntry& match(std::string_view tenant, std::string_view topic);
+  void turn_to(std::string_view tenant);
+  void forget_last() {
+    last_tenant_ = {};
+    last_entry_ = nullptr;
+  }
   void fill(MatchEntry& entry, std::string_view tenant, std::string_view topic);
   void merge_local(MatchEntry& entry, std::string_view tenant, std::string_view topic,
                    const session::Session* without_no_local_of);
@@ -145,6 +158,9 @@ class Dispatch {
   session::Workspace& workspace_;
   LocalTable local_;
   MatchCache cache_;
+  LastTenant last_tenant_;
+  std::string last_topic_;  // of last_entry_, of last_tenant_
+  MatchEntry* last_entry_ = nullptr;
   BackPressure back_pressure_;
   share::Chooser chooser_;
   session::WireForms forms_;

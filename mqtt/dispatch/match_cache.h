@@ -57,20 +57,28 @@ struct MatchEntry {
 /// The entries of one loop. Full: everything goes, which is cheap to make again and needs no order.
 class MatchCache {
  public:
+  using Topics = absl::flat_hash_map<std::string, std::unique_ptr<MatchEntry>>;
+
   explicit MatchCache(std::size_t entries_max) : entries_max_(entries_max) {}
 
-  /// The entry of (tenant, topic), possibly not filled. Valid until the next call.
-  MatchEntry& at(std::string_view tenant, std::string_view topic) {
-    Topics& topics = tenants_[absl::string_view(tenant.data(), tenant.size())];
+  /// The topics of a tenant. Valid until evictions() changes.
+  Topics& tenant(std::string_view tenant) {
+    std::unique_ptr<Topics>& topics = tenants_[absl::string_view(tenant.data(), tenant.size())];
+    if (!topics) topics = std::make_unique<Topics>();
+    return *topics;
+  }
+
+  /// The entry of `topic`, possibly not filled. `topics` is tenant()'s. Valid until evictions()
+  /// changes; null when everything was evicted to make room: begin again.
+  MatchEntry* at(Topics& topics, std::string_view topic) {
     const absl::string_view key(topic.data(), topic.size());
-    const auto found = topics.find(key);
-    if (found != topics.end()) return *found->second;
+    if (const auto found = topics.find(key); found != topics.end()) return found->second.get();
     if (entries_ >= entries_max_) {
       clear();
-      return at(tenant, topic);
+      return nullptr;
     }
     ++entries_;
-    return *topics.emplace(std::string(topic), std::make_unique<MatchEntry>()).first->second;
+    return topics.emplace(std::string(topic), std::make_unique<MatchEntry>()).first->second.get();
   }
 
   void clear() {
@@ -83,9 +91,7 @@ class MatchCache {
   std::uint64_t evictions() const { return evictions_; }
 
  private:
-  using Topics = absl::flat_hash_map<std::string, std::unique_ptr<MatchEntry>>;
-
-  absl::flat_hash_map<std::string, Topics> tenants_;
+  absl::flat_hash_map<std::string, std::unique_ptr<Topics>> tenants_;
   std::size_t entries_max_;
   std::size_t entries_ = 0;
   std::uint64_t evictions_ = 0;
