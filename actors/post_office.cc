@@ -119,7 +119,7 @@ bool PostOffice::may_publish_will(const SessionActor& session, std::string_view 
   return node_.authority->may_publish(*session.identity(), topic);
 }
 
-void PostOffice::attach(SessionActor& session) {
+void PostOffice::attach_session(SessionActor& session) {
   const std::uint64_t id = next_session_id();
   session.session_id = id;
   const codec::Connect& connect = session.session().connect_packet();

@@ -59,7 +59,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   void burst_done(SessionActor& from);
   void subscribe(SessionActor& from);
   void unsubscribe(SessionActor& from);
-  void attach(SessionActor& session);
+  void attach_session(SessionActor& session);
   std::string_view intern_tenant(const std::string& tenant);
   std::uint64_t next_session_id() { return (++last_session_ << 8) | loop().index(); }
   bool may_publish_will(const SessionActor& session, std::string_view topic);

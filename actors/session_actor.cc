@@ -196,7 +196,7 @@ void SessionActor::on_verdict(const auth::ConnectVerdict& verdict) {
                     "not authorized for the will's topic");
     return;
   }
-  office_.attach(*this);
+  office_.attach_session(*this);
 }
 
 void SessionActor::granted() {

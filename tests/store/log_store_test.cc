@@ -175,8 +175,7 @@ BOOST_AUTO_TEST_CASE(readers_beside_the_writer_see_no_gap) {
   DiskLogOptions options = small_log();
   options.hold_background = false;
   const std::unique_ptr<LogStore> log = must_open(files, options);
-  const ReplicaKey who{0, RangeId{1}, ReplicaId{1}};
-  std::thread writer([&log, &who] {
+  std::thread writer([&log] {
     LogWorkload workload(5, 200);
     MemoryLogStore twin;
     for (int i = 0; i < 1500; ++i) {
