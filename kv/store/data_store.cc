@@ -32,6 +32,7 @@ Status DataStore::load() {
   catalog.recycle_pending();
   const std::lock_guard lock(mutex_);
   catalog_ = std::move(catalog);
+  flushed_batches_ = counters_.batches;
   flushed_.clear();
   for (const auto& [range, applied] : catalog_.applied()) {
     const auto replica = catalog_.replicas().find(range);
@@ -129,10 +130,14 @@ std::optional<Applied> DataStore::flushed(RangeId range) const {
 
 Status DataStore::flush() {
   std::map<RangeId, std::pair<ReplicaId, Applied>> covered;
+  std::uint64_t batches = 0;
   {
     // What is written but not yet in the catalog, or the other way round, must not be seen.
     const std::lock_guard order(order_);
+    if (Status s = engine_->status(); !s) return s;
     const std::lock_guard lock(mutex_);
+    batches = counters_.batches;
+    if (batches == flushed_batches_) return {};
     for (const auto& [range, applied] : catalog_.applied()) {
       covered[range] = {catalog_.replicas().at(range).replica, applied};
     }
@@ -140,6 +145,7 @@ Status DataStore::flush() {
   if (Status s = engine_->flush(); !s) return s;
   const std::lock_guard lock(mutex_);
   flushed_ = std::move(covered);
+  flushed_batches_ = batches;
   ++counters_.flushes;
   return {};
 }

@@ -113,7 +113,8 @@ class DataStore {
   std::optional<Applied> applied(RangeId range) const;
   std::optional<Applied> flushed(RangeId range) const;
 
-  /// All that was written before is on disk. Takes tens of milliseconds; writes go on meanwhile.
+  /// All that was written before is on disk. Takes tens of milliseconds, or nothing if nothing was
+  /// written since the last; writes go on meanwhile.
   Status flush();
 
   /// A space for a snapshot to be installed into. Until a written replica record names it, a
@@ -158,6 +159,7 @@ class DataStore {
   mutable std::mutex mutex_;  // guards what follows; taken after `order_`
   Catalog catalog_;
   std::map<RangeId, std::pair<ReplicaId, Applied>> flushed_;
+  std::uint64_t flushed_batches_ = 0;
   std::vector<std::weak_ptr<DataSnapshot>> snapshots_;
   DataCounters counters_;
 };

@@ -147,6 +147,10 @@ BOOST_AUTO_TEST_CASE(a_memory_crash_leaves_some_state_since_the_flush) {
       const DataStep step = workload.next(*store);
       BOOST_REQUIRE(perform(*store, step).ok());
       if (step.kind == DataStep::Kind::kFlush) states.clear();
+      // An install may flush before its switch: then what was before it is the flushed state.
+      const bool installs =
+          step.kind == DataStep::Kind::kInstall || step.kind == DataStep::Kind::kAbandon;
+      if (installs && step.count > 0) states = {states.back()};
       states.push_back(must(dump(*store)));
     }
     const std::uint64_t kept = Random(seed).below(engine.unflushed() + 1);

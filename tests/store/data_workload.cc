@@ -96,6 +96,9 @@ Status perform(DataStore& store, const DataStep& step) {
     chunk.put(local, item.key, item.value);
     if (Status s = store.write(chunk); !s) return s;
   }
+  if (step.count > 0) {
+    if (Status s = store.flush(); !s) return s;
+  }
   if (step.kind == DataStep::Kind::kAbandon) {
     if (Status s = store.abandon_space(data); !s) return s;
     return store.abandon_space(local);
@@ -163,6 +166,7 @@ DataStep DataWorkload::install(const ReplicaRecord& record) {
   step.kind = random_.one_in(4) ? DataStep::Kind::kAbandon : DataStep::Kind::kInstall;
   step.fresh = record;
   step.fresh.config = "installed";
+  step.count = random_.below(2);
   step.fresh.extents = {
       {{record.extents.front().interval.begin, record.extents.back().interval.end}, 0}};
   step.at = {++index_, 3};

@@ -24,7 +24,7 @@ struct DataStep {
   ReplicaRecord fresh;         // kInstall: spaces are still to be given
   Applied at;                  // kInstall
   std::vector<KeyValue> data;  // kInstall, kAbandon
-  std::uint64_t count = 0;     // kCollect
+  std::uint64_t count = 0;     // kCollect; for the last two: flush before the last batch
 };
 
 Status perform(DataStore& store, const DataStep& step);
