@@ -92,6 +92,8 @@ std::string escape(std::string_view text) {
   return out;
 }
 
+}  // namespace
+
 /// The words of one line, by key; a key is at most once in a line.
 class Fields {
  public:
@@ -154,6 +156,8 @@ class Fields {
   std::size_t count_ = 0;
   std::string_view bad_;
 };
+
+namespace {
 
 constexpr std::uint64_t kU32 = kNone;
 constexpr std::uint64_t kU64 = std::numeric_limits<std::uint64_t>::max();
@@ -322,28 +326,33 @@ Status HistoryReader::read_line(std::string_view line) {
     e.text = history_.texts.intern(f.text("tn", "") + '/' + f.text("id", ""));
   }
   if (e.kind == Kind::kConnect) {
-    Connection& c = history_.connections[e.connection];
-    if (c.connect != kNone) return Error{"connection number used twice"};
-    c.connect = 0;
-    c.session = session(f.text("tn", ""), f.text("id", ""));
-    c.version = static_cast<std::uint8_t>(f.number("v", 5, 5));
-    c.clean = f.number("clean", 0, 1) != 0;
-    c.expiry_s = static_cast<std::uint32_t>(f.number("exp", 0, kU32));
-    c.receive_maximum = static_cast<std::uint32_t>(f.number("rm", 65535, 65535));
-    if (f.has("will") != f.has("wt")) return Error{"will and wt go together"};
-    if (f.has("will")) {
-      c.will = message(f.number("will", 0, kU64));
-      c.will_topic = history_.texts.intern(f.text("wt", ""));
-      c.will_qos = static_cast<std::uint8_t>(f.number("wq", 0, 2));
-      c.will_retain = f.number("wr", 0, 1) != 0;
-      c.will_delay_s = static_cast<std::uint32_t>(f.number("wd", 0, kU32));
-      c.will_expiry_s = static_cast<std::uint32_t>(f.number("wx", kNone, kU32));
-    }
+    if (Status status = read_connect(f, e.connection); !status) return status;
   }
   if (!f.bad().empty()) return Error{"bad value of " + std::string(f.bad())};
   if (Status status = check_event(e); !status) return status;
   if (history_.events.size() >= kNone - 1) return Error{"more events than this checker counts"};
   history_.events.push_back(e);
+  return {};
+}
+
+Status HistoryReader::read_connect(Fields& f, std::uint32_t connection) {
+  Connection& c = history_.connections[connection];
+  if (c.connect != kNone) return Error{"connection number used twice"};
+  c.connect = 0;  // set for good once the events are sorted
+  c.session = session(f.text("tn", ""), f.text("id", ""));
+  c.version = static_cast<std::uint8_t>(f.number("v", 5, 5));
+  c.clean = f.number("clean", 0, 1) != 0;
+  c.expiry_s = static_cast<std::uint32_t>(f.number("exp", 0, kU32));
+  c.receive_maximum = static_cast<std::uint32_t>(f.number("rm", 65535, 65535));
+  if (f.has("will") != f.has("wt")) return Error{"will and wt go together"};
+  if (!f.has("will")) return {};
+  c.will = message(f.number("will", 0, kU64));
+  if (c.will == kNone) return Error{"will=0"};
+  c.will_topic = history_.texts.intern(f.text("wt", ""));
+  c.will_qos = static_cast<std::uint8_t>(f.number("wq", 0, 2));
+  c.will_retain = f.number("wr", 0, 1) != 0;
+  c.will_delay_s = static_cast<std::uint32_t>(f.number("wd", 0, kU32));
+  c.will_expiry_s = static_cast<std::uint32_t>(f.number("wx", kNone, kU32));
   return {};
 }
 

@@ -165,6 +165,8 @@ struct History {
   std::string line(std::uint32_t event) const;
 };
 
+class Fields;
+
 /// Reads files one after the other; `finish` sorts and checks what concerns more than one line.
 class HistoryReader {
  public:
@@ -174,6 +176,7 @@ class HistoryReader {
 
  private:
   Status read_line(std::string_view line);
+  Status read_connect(Fields& f, std::uint32_t connection);
   Status check_event(const Event& e) const;
   std::uint32_t connection(std::uint64_t number);
   std::uint32_t session(std::string_view tenant, std::string_view client);

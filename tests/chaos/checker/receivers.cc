@@ -36,8 +36,8 @@ class Players {
       connack(r, e);
       return;
     }
-    // What comes late over a connection that was taken over still passes through the client's store,
-    // but counts for nothing on the new one.
+    // What comes late over a connection that was taken over still passes through the client's
+    // store, but counts for nothing on the new one.
     if (r.connection != e.connection) {
       if (e.kind == Kind::kDeliver) model_.new_flow[i] = is_new(r, e, i);
       if (e.kind == Kind::kRel) r.unreleased.erase(e.packet_id);

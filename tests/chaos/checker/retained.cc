@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "tests/chaos/checker/registers.h"
+#include "tests/checker/linearizable.h"
 
 namespace skald::checker {
 namespace {
@@ -71,6 +72,7 @@ class Registers {
     end_of_.clear();
     for (const Write& w : r.writes) end_of_[w.message] = w.end;
     const std::vector<Emptied> empty = emptied(r, model_);
+    const std::uint64_t before = broken();
     for (const Read& read : r.reads) {
       const Write* newest = done.before(read.start);
       report_.judge(Invariant::kRetained);
@@ -82,6 +84,7 @@ class Registers {
         value(read, *newest);
       }
     }
+    if (broken() == before && !r.expires) search(r);
   }
 
  private:
@@ -100,6 +103,37 @@ class Registers {
     } else {
       report(Invariant::kRetained, "an old retained message", newest, read);
     }
+  }
+
+  std::uint64_t broken() const {
+    return report_.tally(Invariant::kRetained).violations +
+           report_.tally(Invariant::kNoGhost).violations;
+  }
+
+  void search(const Register& r) {
+    constexpr std::uint64_t kNothing = 0;
+    std::vector<Operation> all;
+    std::vector<std::uint32_t> events;  // that show the operation
+    for (const Write& w : r.writes) {
+      const std::uint64_t value = w.empty ? kNothing : w.message + 1;
+      const Message& m = model_.messages[w.message];
+      all.push_back({w.invoke, w.end == kForever ? kNoEnd : w.end, Action::kWrite, value, 0, true});
+      events.push_back(m.first);
+      // Sent twice at QoS 1 it may be done twice.
+      if (m.qos != 1 || m.last_sent == m.first) continue;
+      all.push_back({w.invoke, kNoEnd, Action::kWrite, value, 0, true});
+      events.push_back(m.first);
+    }
+    for (const Read& read : r.reads) {
+      const std::uint64_t value = read.message == kNone ? kNothing : read.message + 1;
+      all.push_back({read.start, read.end, Action::kRead, value, 0, true});
+      events.push_back(read.event);
+    }
+    const Verdict v = check_register(all, kNothing, model_.options.search_steps);
+    if (v.answer == Linearizable::kGaveUp) report_.excuse(Invariant::kRetained, r.reads.size());
+    if (v.answer != Linearizable::kNo) return;
+    report_.violate(Invariant::kRetained, "no order of the writes explains the reads, up to here",
+                    {events[v.stuck]});
   }
 
   void report(Invariant i, const char* what, const Write& newest, const Read& read) {

@@ -256,11 +256,12 @@ class Takeovers:
             await asyncio.sleep(0.05 + 0.3 * world.random.random())
             if world.paused and current and current.open:
                 continue
+            contended = current is not None and current.open
             try:
                 connection = await world.connect(store)
             except OSError:
                 continue
-            if current is not None and current.open:
+            if contended:
                 world.count("takeovers")
             current = connection
             for _ in range(world.random.randrange(1, 6)):
@@ -388,6 +389,8 @@ class Wills:
             if world.paused:
                 continue
             delay = rng.choice([0, 0, 2, 4])
+            if delay and "will-delays" in world.avoid:
+                delay = 2 if i == 0 and not world.transient_only else 0
             lasting = delay > 0 or "clean-start-wills" in world.avoid
             store = Store("w5-%d" % i, 30 if lasting and not world.transient_only else 0)
             will = Will(world.history.new_message(), "w5/%d/will" % i, rng.choice([1, 2]),
