@@ -1,4 +1,4 @@
-"""The brokers that `./dev bench` compares: how each is started on a port of its own, and stopped."""
+"""The brokers that `./dev bench` compares: how each is started on its own port, and stopped."""
 import contextlib
 import os
 import re

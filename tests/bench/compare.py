@@ -18,6 +18,7 @@ import brokers
 import scenarios
 
 SKALD, MOSQUITTO, TWO_LOOPS = "skald", "mosquitto", "skald, 2 loops"
+DISTURBED = 0.15  # of a core, by other processes
 ROW = "{:<26} {:<15} {:>26} {:>7} {:>6} {:>11} {:>10}  {}"
 
 
@@ -56,7 +57,7 @@ class Bench:
         with brokers.serving(broker, self.paths, cpus) as (pid, port):
             before = self.machine(pid)
             figures = self.generate(pid, port, arguments)
-            self.note_others(before, self.machine(pid))
+            figures["others"] = self.others(before, self.machine(pid))
         self.record["runs"].append({"broker": broker, "arguments": arguments, **figures})
         return figures
 
@@ -70,9 +71,12 @@ class Bench:
         ours = children.ru_utime + children.ru_stime + brokers.cpu_seconds(pid)
         return time.monotonic(), busy, ours
 
-    def note_others(self, before, after):
+    def others(self, before, after):
+        """What neither broker nor generator used, in cores: a run with much of it is disturbed."""
         seconds, busy, ours = (b - a for a, b in zip(before, after))
-        self.others_most = max(self.others_most, (busy - ours) / seconds)
+        share = max(0.0, (busy - ours) / seconds)
+        self.others_most = max(self.others_most, share)
+        return share
 
     def runs(self, names, arguments):
         """The figures of each broker, run in turns."""
@@ -122,9 +126,12 @@ class Bench:
         if broken and name != MOSQUITTO:
             self.failures.append(f"{scenario.name}: {name}: {broken}")
         saturated = sorted({run["saturated"] for run in figures[name]})
+        others = max(run["others"] for run in figures[name])
+        disturbed = f" (others used {100 * others:.0f} % of a core)" if others > DISTURBED else ""
         rate = median([run["delivered_per_s"] for run in figures[name]])
+        words = f"{verdict} {broken or 'ok'}{disturbed}".strip()
         print(ROW.format(scenario.name, name, spread(cpu, "{:.4f}"), ratio, gate, f"{rate:,.0f}",
-                         "/".join(saturated), f"{verdict} {broken or 'ok'}".strip()), flush=True)
+                         "/".join(saturated), words), flush=True)
 
     def latency_rows(self, scenario, figures):
         if scenario.latency_gate is None:
@@ -145,7 +152,7 @@ class Bench:
         count = min(scenarios.CONNECTIONS, limit - scenarios.RESERVED_FILES)
         hold = 2 if self.options.quick else scenarios.IDLE_SECONDS
         arguments = ["conn", "-m", str(count), "--topic", "conn/%i/filter", "--duration", str(hold),
-                     "--warmup", "1"]
+                     "--warmup", "1", "--source", scenarios.SOURCES]
         figures = self.runs(self.options.brokers, arguments)
         print(f"\n{count:,} connections, each with a filter of its own")
         for name in self.options.brokers:

@@ -31,7 +31,7 @@ Options options_for(Mode mode, QoS qos, const TestBroker& broker) {
   options.publishers = mode == Mode::fanout ? 1 : 4;
   options.subscribers = mode == Mode::fanin ? 1 : mode == Mode::fanout ? 5 : 4;
   options.messages = kEach;
-  options.drain_ms = 150;
+  options.drain_ms = 400;
   options.linger_ms = 20;
   options.run_id = 4711;
   options.quiet = true;
@@ -350,7 +350,7 @@ BOOST_AUTO_TEST_CASE(a_publisher_and_a_subscriber_in_two_runs) {
   receiving.run_id = 0;
   receiving.messages = 0;
   receiving.warmup_s = 0;
-  receiving.duration_s = 0.5;
+  receiving.duration_s = 1.5;
   std::thread sender([&broker] {
     broker.wait_for_subscription();
     const Result<Outcome> sent = run(options_for(Mode::pub, QoS::at_least_once, broker));

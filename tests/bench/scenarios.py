@@ -30,6 +30,8 @@ SCENARIOS = (
 TWO_LOOPS = ("one-to-one QoS 0", "one-to-one QoS 1", "fan-out 1:100 QoS 0")
 
 CONNECTIONS = 18_000
+# From several addresses: from one, the kernel searches long for a free port once half are taken.
+SOURCES = "127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4"
 RESERVED_FILES = 500            # of the limit, for the broker's own
 BYTES_PER_CONNECTION = 3 * 1024
 IDLE_SECONDS = 10

@@ -147,10 +147,12 @@ class Run {
 
   void drain() {
     control_.enter(Phase::drain);
-    const std::int64_t from = now_ns();
+    const std::int64_t drain_ns = now_ns();
+    // A run of a fixed number has waited for the last message already.
+    const std::int64_t from = options_.messages != 0 ? control_.start_ns.load() : drain_ns;
     while (!all_arrived() && !silent_since(from)) pause();
     outcome_.gave_up = !all_arrived();
-    outcome_.drain_s = static_cast<double>(now_ns() - from) * 1e-9;
+    outcome_.drain_s = static_cast<double>(now_ns() - drain_ns) * 1e-9;
     // What should not come at all, a late duplicate, gets a moment to show itself.
     if (!outcome_.gave_up) pause_until(now_ns() + std::int64_t{options_.linger_ms} * 1'000'000);
   }
