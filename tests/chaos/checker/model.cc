@@ -145,6 +145,12 @@ void Model::collect_subscriptions() {
         break;
     }
   }
+  // Nothing is owed past a moment at which the session may rightly have ended.
+  for (Subscription& s : subscriptions) {
+    const auto& ends = sessions[s.session].possible_ends;
+    const auto end = std::lower_bound(ends.begin(), ends.end(), s.sure_from);
+    if (end != ends.end()) s.sure_until = std::min(s.sure_until, *end);
+  }
 }
 
 void Model::subscribe(std::uint32_t i) {

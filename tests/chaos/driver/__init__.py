@@ -1,1 +1,1 @@
-"""The load driver of the chaos tests: an honest MQTT client that writes a history for the checker."""
+"""The load driver of the chaos tests: an honest MQTT client that writes a history."""

@@ -375,7 +375,7 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(history, address, store, clean, will=None, prepare=None, timeout=10):
-    """A connection after its CONNACK; raises OSError. `prepare` sets callbacks before any packet."""
+    """A connection after its CONNACK; raises OSError. `prepare` may set callbacks."""
     loop = asyncio.get_running_loop()
 
     def make():

@@ -7,9 +7,9 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
 
-from tests.chaos.driver import packets as mqtt  # noqa: E402
+from tests.chaos.driver import packets as mqtt, workloads  # noqa: E402
 from tests.chaos.driver.client import Connection, Store, Will  # noqa: E402
-from tests.chaos.driver.history import escape, make_payload, read_payload  # noqa: E402
+from tests.chaos.driver.history import escape, make_payload, now_us, read_payload  # noqa: E402
 
 
 class Lines:
@@ -160,6 +160,29 @@ class ClientTest(unittest.TestCase):
         connection.data_received(mqtt.frame(0x90, b"\xff\xfe\0\x80"))
         self.assertEqual(await answer, 0x80)
         self.assertEqual(history.acked, acked)
+
+
+class WorkloadTest(unittest.TestCase):
+    def test_transient_only_leaves_nothing_behind(self):
+        for transient_only in (False, True):
+            world = workloads.World(Lines(), None, 1, transient_only)
+            pubsub = workloads.PubSub(world)
+            clients = [c.store for c in pubsub.publishers + pubsub.subscribers]
+            clients += workloads.Takeovers(world).stores
+            self.assertEqual(len({s.client for s in clients}), len(clients))
+            self.assertEqual(any(s.expiry for s in clients), not transient_only)
+
+    def test_only_quiet_connections_are_drained(self):
+        history = Lines()
+        world = workloads.World(history, None, 1)
+        for received, is_open in ((0, True), (now_us() + 10**9, True), (0, False)):
+            connection = type("Fake", (), {})()
+            connection.last_received = received
+            connection.open = is_open
+            connection.number = len(world.connections)
+            world.connections.add(connection)
+        world.drained(1000)
+        self.assertEqual(history.take(), ["drained c=0 quiet=1000"])
 
 
 class HistoryTest(unittest.TestCase):

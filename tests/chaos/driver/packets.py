@@ -1,4 +1,4 @@
-"""The MQTT 3.1.1 and 5.0 packets that a client of the chaos tests needs. Written for the driver alone."""
+"""The MQTT 3.1.1 and 5.0 packets that the driver needs, written for it alone."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 1, 2, 3, 4, 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 10, 11, 12, 13, 14

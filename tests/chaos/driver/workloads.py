@@ -367,7 +367,7 @@ class Retained:
 
 
 class Wills:
-    """W5: wills with and without delay, ended in every way: abort, clean, by takeover, by a kill."""
+    """W5: wills with and without delay; abort, clean end, takeover, kill, return in time."""
 
     def __init__(self, world, clients=6):
         self.world = world
