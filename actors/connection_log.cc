@@ -75,7 +75,7 @@ std::string escaped(std::string_view text) {
 }
 
 void log_connection(const Accepted& from) {
-  spdlog::debug("New connection from {}:{} on port {}.", from.address, from.port,
+  spdlog::info("New connection from {}:{} on port {}.", from.address, from.port,
                 from.local_port);
 }
 

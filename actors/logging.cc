@@ -1,9 +1,13 @@
 #include "actors/logging.h"
 
 #include <spdlog/async.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <iterator>
+#include <memory>
 
 namespace skald::actors {
 
@@ -16,14 +20,42 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
     case config::LogLevel::error:
       return spdlog::level::err;
     case config::LogLevel::warning:
-    case config::LogLevel::notice:
       return spdlog::level::warn;
-    case config::LogLevel::info:
+    case config::LogLevel::notice:  // spdlog has no such level: its info is our notice
       return spdlog::level::info;
-    case config::LogLevel::debug:
+    case config::LogLevel::info:
       return spdlog::level::debug;
+    case config::LogLevel::debug:
+      return spdlog::level::trace;
   }
   return spdlog::level::info;
+}
+
+/// The message as the inside of a JSON string: what a client chose must not end it.
+class JsonText final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      if (c == '"' || c == '\\') out.push_back('\\');
+      if (static_cast<unsigned char>(c) >= 0x20) {
+        out.push_back(c);
+      } else {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+      }
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonText>();
+  }
+};
+
+std::unique_ptr<spdlog::formatter> json_formatter() {
+  auto formatter =
+      std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonText>('*').set_pattern(
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})");
+  return formatter;
 }
 
 }  // namespace
@@ -41,8 +73,7 @@ void start_logging(const config::LogOptions& options) {
                                                        async_overflow_policy::overrun_oldest);
   logger->set_level(level_of(options.level));
   if (options.format == config::LogFormat::json) {
-    logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})",
-                        spdlog::pattern_time_type::utc);
+    logger->set_formatter(json_formatter());
   } else {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
   }

@@ -77,7 +77,7 @@ class Node {
     spawn_all(std::move(sockets));
     for (auto& loop : loops_) loop->start();
     for (const ListeningSocket& socket : named) {
-      spdlog::warn("Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
+      spdlog::info("Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
                    "connections: {} file descriptors)",
                    socket.address, socket.port, getpid(), loops_.size(),
                    workers(state_.options), state_.connections_max, descriptors_);
@@ -223,13 +223,13 @@ int run_node(const config::Options& options) {
     stop_logging();
     std::abort();
   }
-  spdlog::warn("stopping");
+  spdlog::info("stopping");
   if (!node.stop()) {
     spdlog::critical("did not stop in time");
     stop_logging();
     std::abort();
   }
-  spdlog::warn("stopped");
+  spdlog::info("stopped");
   stop_logging();
   return 0;
 }

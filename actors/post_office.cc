@@ -122,18 +122,16 @@ bool PostOffice::may_publish_will(const SessionActor& session, std::string_view 
 void PostOffice::attach_session(SessionActor& session) {
   const std::uint64_t id = next_session_id();
   session.session_id = id;
-  const codec::Connect& connect = session.session().connect_packet();
-  session.client_id = connect.client_id;
-  if (session.client_id.empty()) {
-    session.client_id = "auto-" + std::to_string(node_.life.number.value) + "-" +
-                        std::to_string(id);
-    session.client_id_assigned = true;
+  std::string client_id = session.session().connect_packet().client_id;
+  if (client_id.empty()) {
+    client_id = "auto-" + std::to_string(node_.life.number.value) + "-" + std::to_string(id);
   }
+  session.session().set_client_id(client_id);
   session.attached = true;
   attaching_.emplace(id, &session);
   directory_changes_.push_back({.kind = DirectoryChange::Kind::attach,
                                 .tenant = intern_tenant(session.identity()->tenant),
-                                .client_id = session.client_id,
+                                .client_id = std::move(client_id),
                                 .session = id});
 }
 
@@ -163,11 +161,12 @@ void PostOffice::on_verdicts(const DirectoryVerdicts& verdicts) {
 void PostOffice::accept_session(SessionActor& actor) {
   Session& session = actor.session();
   const bool clean = session.clean_start();
-  session.accept({.client_id = std::exchange(actor.client_id, {}),
-                  .tenant = intern_tenant(actor.identity()->tenant),
+  const std::string& prefix = node_.options.mqtt.response_information;
+  const std::string response = prefix.empty() ? "" : prefix + session.client_id();
+  session.accept({.tenant = intern_tenant(actor.identity()->tenant),
                   .publisher = {.life = node_.life, .session = actor.session_id},
-                  .client_id_assigned = actor.client_id_assigned},
-                 {}, now_ms_);
+                  .response_information = response},
+                 now_ms_);
   dispatch_.add(session);
   log_accepted(actor.accepted(), session, actor.identity()->user, clean);
 }
@@ -193,7 +192,7 @@ void PostOffice::session_over(SessionActor& actor) {
     directory_changes_.push_back(
         {.kind = DirectoryChange::Kind::detach,
          .tenant = intern_tenant(actor.identity()->tenant),
-         .client_id = session.client_id().empty() ? actor.client_id : session.client_id(),
+         .client_id = session.client_id(),
          .session = actor.session_id});
     actor.attached = false;
   }

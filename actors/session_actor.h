@@ -63,9 +63,7 @@ class SessionActor final : public Pinned {
   // The post office's marks.
   SessionTimer timer;
   std::uint64_t session_id = 0;     // from attach on
-  std::string client_id;            // from attach until granted
   std::uint32_t position = 0;       // in the list of connections
-  bool client_id_assigned = false;
   bool attached = false;            // the directory knows it
 
  private:

@@ -46,13 +46,13 @@ struct MqttOptions {
   std::uint16_t topic_alias_maximum_out = 10;
   std::uint32_t max_queued_messages = 1000;
   std::uint64_t max_queued_bytes = 16 << 20;
-  std::uint32_t max_session_expiry_s = 0xffff'ffff;
   std::uint32_t max_filters_per_subscribe = 500;
   std::uint32_t max_subscriptions = 10'000;
   std::uint64_t write_buffer_high = 1 << 20;
   std::uint64_t write_buffer_low = 256 << 10;
   std::uint64_t publisher_credit = 1 << 20;
   std::uint32_t slow_receiver_timeout_ms = 5000;
+  std::string response_information;
   bool retain_available = true;
   bool wildcard_subscription_available = true;
   bool shared_subscription_available = true;

@@ -186,11 +186,9 @@ Session::Step Session::on_connect(codec::Connect connect) {
   return {Event::connect, 0};
 }
 
-void Session::accept(Identity identity, std::string_view response_information,
-                     mqtt::TimeMs now_ms) {
+void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
   SKALD_ASSERT(state_ == State::connecting);
   const Limits& limits = workspace_->limits;
-  client_id_ = std::move(identity.client_id);
   tenant_ = identity.tenant;
   publisher_ = identity.publisher;
   last_received_ms_ = now_ms;
@@ -198,7 +196,7 @@ void Session::accept(Identity identity, std::string_view response_information,
   if (connect_->session_expiry_s != 0) connack.session_expiry_s = 0;  // lives with the connection
   connack.receive_maximum = limits.receive_maximum;
   connack.maximum_packet_size = limits.max_packet_size;
-  if (identity.client_id_assigned) connack.assigned_client_id = client_id_;
+  if (connect_->client_id.empty()) connack.assigned_client_id = client_id_;
   if (limits.topic_alias_maximum_in > 0) {
     connack.topic_alias_maximum = limits.topic_alias_maximum_in;
   }
@@ -214,8 +212,8 @@ void Session::accept(Identity identity, std::string_view response_information,
       connack.server_keep_alive_s = keep_alive_s_;
     }
   }
-  if (connect_->request_response_information && !response_information.empty()) {
-    connack.response_information = std::string(response_information);
+  if (connect_->request_response_information && !identity.response_information.empty()) {
+    connack.response_information = std::string(identity.response_information);
   }
   write_control(*this, connack);
   if (connect_->will) will_ = std::make_unique<codec::Will>(std::move(*connect_->will));

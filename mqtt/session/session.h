@@ -124,15 +124,18 @@ class Session {
 
   // -- answers ------------------------------------------------------------------------------------
 
-  /// Who the client turned out to be. `client_id` is the one to use, assigned or its own.
+  /// The client identifier to use, which the client may have left to us [MQTT-3.1.3-6]. Requires:
+  /// state connecting; to be called before accept().
+  void set_client_id(std::string client_id) { client_id_ = std::move(client_id); }
+
+  /// Who the client turned out to be.
   struct Identity {
-    std::string client_id;
     std::string_view tenant;  // interned: outlives the session
     mqtt::Publisher publisher;
-    bool client_id_assigned = false;
+    std::string_view response_information;  // sent to a client that asks for it; empty: none
   };
   /// CONNACK with success. Requires: state connecting.
-  void accept(Identity identity, std::string_view response_information, mqtt::TimeMs now_ms);
+  void accept(const Identity& identity, mqtt::TimeMs now_ms);
   /// CONNACK with an error, then closed.
   void refuse(codec::ReasonCode reason, End end, std::string_view why = {});
   /// The result of the last Event::publish, at once. `reason` for QoS 1 and 2.
