@@ -180,11 +180,15 @@ NodeRoutes::Batch NodeRoutes::next_batch() {
     to_propose_.pop_front();
     const auto at = transitions_.find(key);
     SKALD_ASSERT(at != transitions_.end());
-    const bool adding = at->second.phase == Phase::adding;
-    if (adding && !at->second.may_exist && mask_of(key) == 0) {  // wanted no more, never proposed
-      finish(at);
-      continue;
+    Transition& transition = at->second;
+    if (transition.phase == Phase::adding && mask_of(key) == 0) {  // wanted no more
+      if (!transition.may_exist) {
+        finish(at);
+        continue;
+      }
+      transition.phase = Phase::removing;
     }
+    const bool adding = transition.phase == Phase::adding;
     batch.command.changes.push_back(
         {adding ? dist::RouteChange::Kind::add : dist::RouteChange::Kind::remove,
          {key.first, key.second, dist::NodeReceiver{self_}}});

@@ -70,7 +70,8 @@ class InterestSnapshot {
 struct NodeRoutesLimits {
   std::size_t max_filters = 10'000'000;     // with interest or in transition; more: full
   std::size_t max_changes_per_batch = 256;  // of one dist command
-  std::size_t max_batches_in_flight = 16;   // more wait here, at most one change for each filter
+  // More wait here, at most one change for each filter. Not above range::kLaneWindow.
+  std::size_t max_batches_in_flight = 16;
 };
 
 /// What a loop is told about its subscribe().
@@ -106,6 +107,11 @@ class NodeRoutes {
     refused,  // not applied, and never will be
     unknown,  // given up on; it may have been or still be applied before anything later on the lane
   };
+
+  /// Of a change that was answered, once the answer's index is visible everywhere.
+  static constexpr Outcome outcome_of(dist::RouteResult result) {
+    return dist::is_refused(result) ? Outcome::refused : Outcome::visible;
+  }
 
   /// `hash_seed`: see topic::FilterTrie.
   explicit NodeRoutes(Life self, std::uint64_t hash_seed = 0, NodeRoutesLimits limits = {})

@@ -67,7 +67,7 @@ class FilterTrie {
   /// False when it was absent. Leaves no empty nodes behind.
   bool erase(std::string_view filter) {
     if (find(filter) == nullptr) return false;
-    std::array<Node*, kMaxLevels + 1> path;
+    std::array<Node*, kMaxLevels + 1> path{};
     std::array<HashedKey, kMaxLevels> levels;
     std::uint32_t depth = 0;
     path[0] = &root_;

@@ -135,7 +135,11 @@ BOOST_AUTO_TEST_CASE(an_unknown_add_is_cleaned_up) {
   BOOST_CHECK(text_of(routes.take_ready()) == Lines{"4 add t a"});
   reply(routes, 4, {Outcome::refused});  // the first add may still be there
   BOOST_CHECK(text_of(routes.take_ready()) == Lines{"5 remove t a"});
-  reply(routes, 5, {Outcome::visible});
+  reply(routes, 5, {Outcome::refused});
+  routes.subscribe("t", "a", 0, 3);
+  routes.unsubscribe("t", "a", 0);  // before the add was proposed: the old one is still to go
+  BOOST_CHECK(text_of(routes.take_ready()) == Lines{"6 remove t a"});
+  reply(routes, 6, {Outcome::visible});
   BOOST_CHECK_EQUAL(routes.filters(), 0U);
 }
 

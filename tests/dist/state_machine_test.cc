@@ -139,12 +139,16 @@ BOOST_AUTO_TEST_CASE(overlapping_filters_give_each_receiver_once) {
   add(machine, {"t", "a/b", InboxReceiver{"c", 5, codec::QoS::at_most_once}});
   add(machine, {"t", "#", InboxReceiver{"c", 3, codec::QoS::exactly_once}});
   add(machine, {"t", "#", InboxReceiver{"b", 1, kQos1}});
+  // The same two the other way round, whatever order the filters match in.
+  add(machine, {"t", "#", InboxReceiver{"d", 5, codec::QoS::at_most_once}});
+  add(machine, {"t", "a/b", InboxReceiver{"d", 3, codec::QoS::exactly_once}});
   add(machine, {"t", "#", GroupReceiver{"g", InboxReceiver{"x", 1, kQos1}}});
   add(machine, {"t", "a/+", GroupReceiver{"g", InboxReceiver{"y", 1, kQos1}}});
   Matches matches;
   machine.snapshot().match("t", "a/b", matches);
   BOOST_CHECK(matches.nodes == std::vector<Life>{life(1)});
-  const std::vector<Matches::Inbox> want{{"b", 1, kQos1}, {"c", 5, codec::QoS::exactly_once}};
+  const std::vector<Matches::Inbox> want{
+      {"b", 1, kQos1}, {"c", 5, codec::QoS::exactly_once}, {"d", 5, codec::QoS::exactly_once}};
   BOOST_CHECK(matches.inboxes == want);
   // The same name with two filters is two groups [MQTT-4.8.2].
   BOOST_REQUIRE_EQUAL(matches.groups.size(), 2U);
