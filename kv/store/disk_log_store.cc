@@ -8,10 +8,10 @@
 #include <mutex>
 #include <utility>
 
-#include "config/base/assert.h"
 #include "kv/store/database.h"
 #include "kv/store/last_synced.h"
 #include "kv/store/log_codec.h"
+#include "kv/store/log_commit.h"
 
 namespace skald::store {
 namespace {
@@ -24,155 +24,6 @@ using log_codec::Tag;
 constexpr std::uint64_t kNoIndex = ~std::uint64_t{0};
 
 std::string_view view(const leveldb::Slice& s) { return {s.data(), s.size()}; }
-
-/// A replica in memory: what callers see, and how far deletion has got.
-struct Log {
-  ReplicaLog log;
-  std::uint64_t deleted_to = 1;
-  std::uint64_t counted = 0;  // its part of LogCounters::garbage_entries
-
-  Garbage garbage() const { return {deleted_to, log.base.index + 1}; }
-};
-
-using Logs = std::map<ReplicaKey, Log>;
-/// Entries without a log: of a removed replica, or from before a snapshot. By where they started.
-using Graves = std::map<std::pair<ReplicaKey, std::uint64_t>, Garbage>;
-
-/// Builds the batch of one commit. Changes of memory are kept aside until it is durable.
-class CommitBuilder {
- public:
-  CommitBuilder(const Logs& logs, const Graves& graves) : logs_(logs), graves_(graves) {}
-
-  void add(const ReplicaWrite& write);
-  void add(const RecordWrite& write);
-  void delete_garbage(std::uint64_t budget);
-  leveldb::WriteBatch& finish(std::uint64_t sequence) {
-    batch_.Put(log_codec::tag_prefix(Tag::kSequence), log_codec::encode_sequence(sequence));
-    return batch_;
-  }
-
-  /// None: removed.
-  const std::map<ReplicaKey, std::optional<Log>>& changed() const { return changed_; }
-  const Graves& changed_graves() const { return changed_graves_; }
-  std::uint64_t entries() const { return entries_; }
-
- private:
-  Log now(const ReplicaKey& who) const {
-    const auto changed = changed_.find(who);
-    if (changed != changed_.end()) return changed->second.value_or(Log{});
-    const auto found = logs_.find(who);
-    return found == logs_.end() ? Log{} : found->second;
-  }
-  void remove(const ReplicaKey& who);
-  void bury(const ReplicaKey& who, const Garbage& garbage);
-  void put_base(const ReplicaKey& who, const Log& log) {
-    batch_.Put(log_codec::replica_key(Tag::kBase, who),
-               log_codec::encode_base({log.log.base, log.deleted_to}));
-  }
-  /// Deletes up to `budget` entries of `garbage` and moves its start.
-  void delete_some(const ReplicaKey& who, Garbage& garbage, std::uint64_t& budget);
-
-  const Logs& logs_;
-  const Graves& graves_;
-  leveldb::WriteBatch batch_;
-  std::map<ReplicaKey, std::optional<Log>> changed_;
-  Graves changed_graves_;
-  std::uint64_t entries_ = 0;
-};
-
-void CommitBuilder::add(const ReplicaWrite& write) {
-  const ReplicaKey& who = write.who;
-  SKALD_ASSERT(!changed_.contains(who));
-  if (write.remove) return remove(who);
-  const bool fresh = !logs_.contains(who);
-  const Log old = now(who);
-  Log log = old;
-  log.log = log_after(old.log, write);
-  std::uint64_t cut_from = old.log.last_index + 1;  // entries from here to old last are replaced
-  if (write.restart_at.has_value()) {
-    // Behind the new base the old suffix must go now; what lies before it can wait.
-    cut_from = write.restart_at->index + 1;
-    bury(who, {old.deleted_to, std::min(old.log.last_index + 1, cut_from)});
-    log.deleted_to = cut_from;
-  }
-  if (!write.entries.empty()) cut_from = std::min(cut_from, write.entries.front().index);
-  const std::uint64_t keep_to = write.entries.empty() ? 0 : write.entries.back().index;
-  for (std::uint64_t index = std::max(cut_from, keep_to + 1); index <= old.log.last_index;
-       ++index) {
-    batch_.Delete(log_codec::entry_key(who, index));
-  }
-  for (const LogEntry& entry : write.entries) {
-    batch_.Put(log_codec::entry_key(who, entry.index), log_codec::encode_entry(entry));
-  }
-  entries_ += write.entries.size();
-  if (fresh || log.log.base != old.log.base || log.deleted_to != old.deleted_to) {
-    put_base(who, log);
-  }
-  if (write.hard_state.has_value()) {
-    batch_.Put(log_codec::replica_key(Tag::kHardState, who),
-               log_codec::encode_hard_state(*write.hard_state));
-  }
-  if (write.meta.has_value()) batch_.Put(log_codec::replica_key(Tag::kMeta, who), *write.meta);
-  changed_.emplace(who, std::move(log));
-}
-
-void CommitBuilder::remove(const ReplicaKey& who) {
-  const auto found = logs_.find(who);
-  if (found == logs_.end()) return;
-  for (const Tag tag : {Tag::kBase, Tag::kHardState, Tag::kMeta}) {
-    batch_.Delete(log_codec::replica_key(tag, who));
-  }
-  bury(who, {found->second.deleted_to, found->second.log.last_index + 1});
-  changed_.emplace(who, std::nullopt);
-}
-
-void CommitBuilder::bury(const ReplicaKey& who, const Garbage& garbage) {
-  if (garbage.empty()) return;
-  batch_.Put(log_codec::garbage_key(who, garbage.next), log_codec::encode_garbage(garbage));
-  changed_graves_[{who, garbage.next}] = garbage;
-}
-
-void CommitBuilder::add(const RecordWrite& write) {
-  const std::string key = log_codec::record_key(write.store, write.key);
-  if (write.value.has_value()) {
-    batch_.Put(key, *write.value);
-  } else {
-    batch_.Delete(key);
-  }
-}
-
-void CommitBuilder::delete_some(const ReplicaKey& who, Garbage& garbage, std::uint64_t& budget) {
-  for (; !garbage.empty() && budget > 0; --budget) {
-    batch_.Delete(log_codec::entry_key(who, garbage.next++));
-  }
-}
-
-void CommitBuilder::delete_garbage(std::uint64_t budget) {
-  for (const auto& [name, grave] : graves_) {
-    if (budget == 0) return;
-    Garbage left = grave;
-    delete_some(name.first, left, budget);
-    const std::string key = log_codec::garbage_key(name.first, name.second);
-    if (left.empty()) {
-      batch_.Delete(key);
-    } else {
-      batch_.Put(key, log_codec::encode_garbage(left));
-    }
-    changed_graves_[name] = left;
-  }
-  for (const auto& [who, log] : logs_) {
-    if (budget == 0) return;
-    const auto changed = changed_.find(who);
-    if (changed != changed_.end() && !changed->second.has_value()) continue;
-    Log next = now(who);
-    Garbage garbage = next.garbage();  // with what this very commit truncates
-    if (garbage.empty()) continue;
-    delete_some(who, garbage, budget);
-    next.deleted_to = garbage.next;
-    put_base(who, next);
-    changed_[who] = std::move(next);
-  }
-}
 
 class DiskLogStore final : public LogStore {
  public:
@@ -212,7 +63,7 @@ class DiskLogStore final : public LogStore {
   Status note();
   Status load();
   Status load_sequence();
-  Status load_last_index(leveldb::Iterator& at, const ReplicaKey& who, Log& log);
+  Status load_last_index(leveldb::Iterator& at, const ReplicaKey& who, StoredLog& log);
   template <class Each>
   Status for_each(Tag tag, Each each);
   void hide_replaced(const CommitBuilder& builder);
@@ -230,7 +81,7 @@ class DiskLogStore final : public LogStore {
   std::uint64_t sequence_ = 0;
 
   mutable std::mutex mutex_;  // guards what follows, which readers share
-  Logs logs_;
+  StoredLogs logs_;
   Graves graves_;
   LogCounters counters_;
 };
@@ -290,7 +141,7 @@ Status DiskLogStore::load_sequence() {
   return synced_.start(sequence_);
 }
 
-Status DiskLogStore::load_last_index(leveldb::Iterator& at, const ReplicaKey& who, Log& log) {
+Status DiskLogStore::load_last_index(leveldb::Iterator& at, const ReplicaKey& who, StoredLog& log) {
   log.log.last_index = log.log.base.index;
   at.Seek(log_codec::entry_key(who, kNoIndex));
   if (at.Valid()) {
@@ -309,14 +160,14 @@ Status DiskLogStore::load_last_index(leveldb::Iterator& at, const ReplicaKey& wh
 Status DiskLogStore::load() {
   if (Status s = load_sequence(); !s) return s;
   must_exist_ = true;
-  Logs logs;
+  StoredLogs logs;
   Graves graves;
   const auto on_base = [&logs](std::string_view key, std::string_view value) {
     const Result<ReplicaKey> who = log_codec::parse_replica_key(key);
     const Result<BaseRecord> base = log_codec::decode_base(value);
     if (!who) return Status(who.error());
     if (!base) return Status(base.error());
-    Log& log = logs[*who];
+    StoredLog& log = logs[*who];
     log.log.base = base->base;
     log.deleted_to = base->deleted_to;
     return Status();
@@ -431,7 +282,7 @@ void DiskLogStore::publish(const CommitBuilder& builder) {
     const auto old = logs_.find(who);
     if (old != logs_.end()) count -= old->second.counted;
     if (changed.has_value()) {
-      Log& log = logs_[who] = *changed;
+      StoredLog& log = logs_[who] = *changed;
       log.counted = log.garbage().size();
       count += log.counted;
     } else {
