@@ -184,6 +184,8 @@ class Publisher:
             if self.connection is None:
                 return
             await self.connection.closed
+            # A broker that throws the client out again and again must not get all of the load.
+            await asyncio.sleep(0.02 + 0.1 * self.world.random.random())
 
 
 class PubSub:
@@ -275,7 +277,7 @@ class Takeovers:
 class Retained:
     """W3: sets, clears and expiry of retained messages, read by subscribes, also with wildcards."""
 
-    def __init__(self, world, writers=4, topics=40, scanners=4, with_expiry=True):
+    def __init__(self, world, writers=4, topics=40, scanners=12, with_expiry=True):
         self.world = world
         self.topics = ["w3/%d/%d" % (i % 4, i) for i in range(topics)]
         self.writers = writers
