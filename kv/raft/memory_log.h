@@ -10,7 +10,8 @@ namespace skald::raft {
 class MemoryLog final : public LogView {
  public:
   /// A log that begins after `index`, whose entry had `term`.
-  explicit MemoryLog(Index index = 0, Term term = 0) : base_index_(index), base_term_(term) {}
+  MemoryLog() : MemoryLog(0, 0) {}
+  MemoryLog(Index index, Term term) : base_index_(index), base_term_(term) {}
 
   Index first_index() const override { return base_index_ + 1; }
   Index last_index() const override { return base_index_ + entries_.size(); }

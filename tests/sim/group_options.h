@@ -1,0 +1,59 @@
+// What one seed decides about a run of one Raft group: size, timing, faults, workload (swarm
+// testing: which faults are on is itself drawn).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "kv/raft/options.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/network.h"
+
+namespace skald::sim {
+
+/// Kinds of faults that can be dropped when a failing seed is made smaller.
+enum class Fault : std::uint8_t {
+  kCrash,
+  kPause,
+  kPartition,
+  kReset,
+  kNetwork,  ///< loss, duplication, slow messages
+  kDiskSlow,
+  kDiskStall,
+  kDiskFailure,
+  kDrift,
+  kMembership,
+  kTransfer,
+  kSnapshot,  ///< early truncation, lost reports
+};
+inline constexpr std::size_t kFaultKinds = 12;
+const char* name_of(Fault fault);
+
+struct GroupOptions {
+  std::uint64_t seed = 0;
+  std::uint32_t machines = 3;
+  std::uint32_t voters = 3;  ///< of the first configuration: machines 1 to voters
+  Micros tick = 50 * kMillisecond;
+  raft::Options raft;
+  NetworkOptions network;
+  DiskOptions disk;
+  std::array<bool, kFaultKinds> faults{};
+
+  Micros safety = 20 * kSecond;                 ///< with faults
+  Micros liveness = 40 * kSecond;               ///< without, for everything to come to its end
+  Micros fault_interval = 800 * kMillisecond;   ///< mean time between faults
+  Micros propose_interval = 20 * kMillisecond;  ///< mean time between proposals
+  std::size_t payload_max = 200;
+  Micros apply_delay_max = 5 * kMillisecond;
+  std::uint64_t compact_behind = 50;  ///< entries kept behind the flushed state
+
+  bool has(Fault fault) const { return faults[static_cast<std::size_t>(fault)]; }
+};
+
+GroupOptions draw_options(std::uint64_t seed);
+/// Turns one kind of fault off, wherever it is set.
+void drop(GroupOptions& options, Fault fault);
+std::string describe(const GroupOptions& options);
+
+}  // namespace skald::sim

@@ -1,0 +1,123 @@
+#include "tests/sim/group_world.h"
+
+#include <algorithm>
+
+#include "kv/raft/text.h"
+
+namespace skald::sim {
+
+GroupWorld::GroupWorld(const GroupOptions& options, bool loud)
+    : options_(options),
+      trace_(scheduler_, loud),
+      random_(mix_seed(options.seed ^ 0xfeed)),
+      random_faults_(random_.fork()),
+      random_work_(random_.fork()),
+      network_(scheduler_, random_.fork(), options_.network,
+               [this](Machine machine, Machine peer) { nodes_.at(machine).disconnected(peer); }),
+      checks_(nodes_, options_) {
+  raft::Config config;
+  for (Machine machine = 1; machine <= options_.machines; ++machine) {
+    nodes_.try_emplace(machine, machine, scheduler_, network_, trace_,
+                       static_cast<GroupObserver&>(*this), options_, random_.fork());
+    if (machine <= options_.voters) config.voters.push_back(ReplicaId{100 + machine});
+  }
+  checks_.first_config(config);
+  for (ReplicaId voter : config.voters) {
+    generations_[GroupNode::machine_of(voter)] = 1;
+    nodes_.at(GroupNode::machine_of(voter)).create(voter, config);
+  }
+}
+
+GroupOutcome GroupWorld::run() {
+  schedule_workload();
+  schedule_fault();
+  if (!run_until(options_.safety)) return outcome();
+  calm();
+  const Micros end = scheduler_.now() + options_.liveness;
+  while (scheduler_.now() < end) {
+    if (!run_until(std::min(end, scheduler_.now() + 200 * kMillisecond))) return outcome();
+    if (at_rest()) return outcome();
+  }
+  checks_.report("liveness", unrest());
+  return outcome();
+}
+
+bool GroupWorld::run_until(Micros end) {
+  while (checks_.violation().none() && scheduler_.step(end)) {
+  }
+  return checks_.violation().none();
+}
+
+/// No more faults: all links, machines and disks work.
+void GroupWorld::calm() {
+  calm_ = true;
+  network_.calm();
+  network_.heal_all();
+  for (auto& [machine, node] : nodes_) {
+    node.calm();
+    node.wake();
+    if (node.exists() && !node.up()) node.restart();
+  }
+  acked_when_calm_ = stats_.acked;
+  reads_when_calm_ = stats_.reads;
+}
+
+bool GroupWorld::at_rest() { return unrest().empty(); }
+
+/// Why the group is not at rest; empty if it is.
+std::string GroupWorld::unrest() {
+  GroupNode* const node = leader();
+  if (node == nullptr) return "nobody leads";
+  const raft::Raft& raft = node->raft();
+  if (!raft.commit_is_current()) return "the leader has committed nothing";
+  if (raft.config().joint()) return "the configuration is still joint";
+  if (raft.transferee()) return "leadership is still moving";
+  if (stats_.acked < acked_when_calm_ + 5) return "proposals are not committed";
+  if (stats_.reads < reads_when_calm_ + 5) return "reads are not answered";
+  for (ReplicaId member : raft.config().members()) {
+    const GroupNode& there = nodes_.at(GroupNode::machine_of(member));
+    const std::string name = "replica " + std::to_string(member.value);
+    if (there.id() != member) return name + " was never created";
+    if (there.state().index + 500 < raft.commit()) return name + " does not catch up";
+    if (member != node->id() && raft.progress().at(member).match + 500 < raft.last_index()) {
+      return name + " does not follow";
+    }
+  }
+  return "";
+}
+
+GroupOutcome GroupWorld::outcome() {
+  stats_.events = scheduler_.executed();
+  stats_.virtual_time = scheduler_.now();
+  stats_.committed = checks_.committed();
+  stats_.elections = checks_.elections();
+  stats_.config_changes = checks_.config_changes();
+  stats_.messages = network_.counters().sent;
+  stats_.messages_lost = network_.counters().lost;
+  for (auto& [machine, node] : nodes_) {
+    stats_.restarts += node.counters().restarts;
+    stats_.snapshots += node.counters().snapshots;
+    stats_.syncs += node.disk().counters().syncs;
+    trace_.fold(machine, node.state().index, node.state().hash);
+  }
+  return {checks_.violation(), stats_, trace_.hash()};
+}
+
+void GroupWorld::on_ready(GroupNode& node, const raft::Ready& ready) {
+  checks_.on_ready(node, ready);
+}
+
+void GroupWorld::on_delivered(GroupNode& node, const raft::Message& message) {
+  checks_.on_delivered(node, message);
+}
+
+void GroupWorld::on_arrival(Machine to, const raft::Message& message, const GroupState& snapshot) {
+  nodes_.at(to).receive(message, snapshot);
+}
+
+void GroupWorld::on_tick(GroupNode& node) {
+  checks_.on_tick(node);
+  destroy_if_removed(node);
+}
+
+}  // namespace skald::sim
