@@ -1,5 +1,6 @@
 #include "tests/sim/group_options.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "config/base/random.h"
@@ -63,6 +64,10 @@ GroupOptions draw_options(std::uint64_t seed) {
   options.disk.sync_min = pick<Micros>(random, {50, 500, 5000});
   options.disk.sync_spread = options.disk.sync_min * random.between(1, 10);
   options.disk.slow_per_mille = pick(random, {5u, 50u});
+  // Raft asks that messages and syncs be much faster than elections; what is slower is a fault.
+  const Micros election = 8 * (options.network.delay_min + options.network.delay_spread) +
+                          4 * (options.disk.sync_min + options.disk.sync_spread);
+  options.tick = std::max(options.tick, election / options.raft.election_ticks);
   options.safety = random.between(5, 30) * kSecond;
   options.fault_interval = random.between(100, 2000) * kMillisecond;
   options.propose_interval = pick<Micros>(random, {3, 10, 50, 200}) * kMillisecond;

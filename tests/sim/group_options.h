@@ -41,7 +41,7 @@ struct GroupOptions {
   std::array<bool, kFaultKinds> faults{};
 
   Micros safety = 20 * kSecond;                 ///< with faults
-  Micros liveness = 40 * kSecond;               ///< without, for everything to come to its end
+  Micros liveness = 600 * kSecond;              ///< without, for everything to come to its end
   Micros fault_interval = 800 * kMillisecond;   ///< mean time between faults
   Micros propose_interval = 20 * kMillisecond;  ///< mean time between proposals
   std::size_t payload_max = 200;

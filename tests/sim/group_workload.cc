@@ -5,9 +5,17 @@
 #include "tests/sim/group_world.h"
 
 namespace skald::sim {
+namespace {
+
+constexpr raft::Index kBacklogMax = 200;
+constexpr Micros kCalmInterval = 200 * kMillisecond;
+
+}  // namespace
 
 void GroupWorld::schedule_workload() {
-  scheduler_.after(random_work_.below(2 * options_.propose_interval + 1), [this] {
+  const Micros interval =
+      calm_ ? std::max(options_.propose_interval, kCalmInterval) : options_.propose_interval;
+  scheduler_.after(random_work_.below(2 * interval + 1), [this] {
     work();
     schedule_workload();
   });
@@ -53,6 +61,8 @@ GroupWorld::Client& GroupWorld::client(GroupNode& node) {
 void GroupWorld::propose() {
   GroupNode* const node = random_work_.one_in(5) ? any_up() : leader();
   if (node == nullptr) return;
+  // The shell's back-pressure: a machine that cannot apply takes no more.
+  if (node->raft().last_index() > node->state().index + kBacklogMax) return;
   const std::uint64_t burst = random_work_.one_in(10) ? random_work_.between(2, 20) : 1;
   for (std::uint64_t i = 0; i < burst; ++i) {
     std::string command = std::to_string(next_command_++);
@@ -159,10 +169,12 @@ void GroupWorld::transfer() {
   node->drain();
 }
 
-/// Whether that replica may be a member, now or once somebody comes back.
+/// Whether that replica may be a member, now or once somebody comes back. One that a committed
+/// configuration had and a later one has not is gone for good, whatever those behind believe.
 bool GroupWorld::may_matter(ReplicaId id) {
   if (!id) return false;
   if (checks_.committed_config().is_member(id)) return true;
+  if (checks_.was_member(id)) return false;
   for (auto& [machine, node] : nodes_) {
     if (!node.exists() || node.id() == id) continue;
     if (!node.up() || node.raft().config().is_member(id)) return true;
