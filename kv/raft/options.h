@@ -35,6 +35,10 @@ struct Options {
 };
 
 /// What the shell found on its disks. Requires: log view's first - 1 <= applied <= its last.
+///
+/// A group begins with equal replicas that hold a snapshot at some index >= 1 and no entries: so a
+/// replica that is added later, and knows nothing, always begins with a snapshot, and with that
+/// learns the configuration. Such a newcomer starts with an empty Restart and an empty log.
 struct Restart {
   HardState hard_state;
   Index applied = 0;

@@ -153,6 +153,9 @@ void Raft::leave_role() {
   fail_reads();
   votes_.clear();
   own_vote_pending_ = false;
+  std::erase_if(held_, [](const Held& held) {  // nobody stands for this election any more
+    return std::holds_alternative<VoteRequest>(held.message.body);
+  });
   matched_ = 0;
   last_ack_ = 0;
   ack_owed_ = false;

@@ -59,7 +59,7 @@ class GroupChecks {
     raft::Term seen_in;  ///< the term of the replica that first knew
   };
   struct Watch {
-    raft::Index checked_commit = 0;
+    raft::Index checked_commit = 0;  ///< commits up to here were looked at
     raft::Index config_index = 0;
     raft::Config config;                            ///< in force when last looked at
     std::map<ReplicaId, std::uint64_t> heard;       ///< the tick at which a peer was last heard

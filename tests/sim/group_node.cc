@@ -34,7 +34,11 @@ void GroupNode::create(ReplicaId id, const raft::Config& config) {
   SKALD_ASSERT(machine_of(id) == machine_);
   id_ = id;
   durable_ = Durable{};
-  durable_.flushed.config = config;
+  if (!config.voters.empty()) {  // genesis: a snapshot at index 1
+    durable_.log.reset(1, 1);
+    durable_.hard_state.term = 1;
+    durable_.flushed = {1, 1, 0, config};
+  }
   restart();
 }
 

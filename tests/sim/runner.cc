@@ -151,9 +151,11 @@ void take_lines(Child& child, BatchResult& result) {
 }  // namespace
 
 Violation run_apart(const GroupOptions& options) {
-  Child child = spawn([&options](int to) {
-    write_all(to, violation_line(GroupWorld(options, false).run().violation));
-  });
+  return run_apart([&options] { return GroupWorld(options, false).run().violation; });
+}
+
+Violation run_apart(const std::function<Violation()>& what) {
+  Child child = spawn([&what](int to) { write_all(to, violation_line(what())); });
   Violation found;
   std::string last;
   while (read_some(child)) {

@@ -15,7 +15,8 @@ struct Finding {
   Violation violation;
 };
 
-/// Runs the options in a child. Its violation, or "assertion" with what it said, or none.
+/// Runs `what` in a child. Its violation, or "assertion" with what it said, or none.
+Violation run_apart(const std::function<Violation()>& what);
 Violation run_apart(const GroupOptions& options);
 
 /// Runs `count` seeds from `first` on in `jobs` children. Each seed that is a multiple of `twice`
