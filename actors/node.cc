@@ -16,6 +16,8 @@
 #include "actors/post_office.h"
 #include "actors/service_actors.h"
 #include "actors/session_actor.h"
+#include "kv/store/data_directory.h"
+#include "kv/store/file_system.h"
 
 namespace skald::actors {
 
@@ -56,7 +58,7 @@ class Node {
       : system_(configure(config_, workers(options))), main_(system_) {
     const std::size_t loops = loop_count(options);
     state_.options = options;
-    state_.life = {NodeId{1}, LifeNumber{state_.clock.now_ms()}};
+    state_.life = {NodeId{random_u64()}, LifeNumber{state_.clock.now_ms()}};
     state_.seed = random_u64();
     state_.authority =
         std::make_unique<auth::AnonymousAuthority>(options.mqtt.allow_anonymous);
@@ -67,6 +69,13 @@ class Node {
   }
 
   Status start() {
+    if (!state_.options.node.data_dir.empty()) {
+      auto opened = store::DataDirectory::open(files_, state_.options.node.data_dir,
+                                               NodeId{random_u64()});
+      if (!opened) return opened.error();
+      data_ = std::move(*opened);
+      state_.life.node = data_->node();
+    }
     std::vector<ListeningSocket> sockets;
     for (const config::Listener& listener : state_.options.listeners) {
       auto socket = listen_on(listener);
@@ -185,6 +194,8 @@ class Node {
     return left == 0;
   }
 
+  store::PosixFileSystem files_;
+  std::unique_ptr<store::DataDirectory> data_;  // absent: everything in memory
   caf::actor_system_config config_;
   caf::actor_system system_;
   NodeState state_;
