@@ -187,6 +187,7 @@ Status Database::flush() {
     const DiskEnv::Release release(*env_);
     const leveldb::Slice above_all("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
     db_->CompactRange(&above_all, &above_all);
+    settle();
   }
   return probe();
 }
@@ -198,6 +199,7 @@ Status Database::compact(std::string_view begin, std::string_view end) {
     const leveldb::Slice first(begin.data(), begin.size());
     const leveldb::Slice last(end.data(), end.size());
     db_->CompactRange(&first, end.empty() ? nullptr : &last);
+    settle();
   }
   return probe();
 }
