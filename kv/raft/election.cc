@@ -97,7 +97,8 @@ void Raft::count_votes() {
 
 void Raft::become_leader() {
   SKALD_ASSERT(role_ == Role::kCandidate);
-  SKALD_ASSERT(vote_ == id() || !SKALD_GUARD(Guard::kHigherTermYields));
+  SKALD_ASSERT(vote_ == id() || !SKALD_GUARD(Guard::kHigherTermYields) ||
+               !SKALD_GUARD(Guard::kVoteOnce));
   leave_role();
   role_ = Role::kLeader;
   leader_ = id();

@@ -28,7 +28,8 @@ void Raft::check_invariants() const {
     SKALD_ASSERT(!transferee_);
     return;
   }
-  SKALD_ASSERT(vote_ == id() || !SKALD_GUARD(Guard::kHigherTermYields));
+  SKALD_ASSERT(vote_ == id() || !SKALD_GUARD(Guard::kHigherTermYields) ||
+               !SKALD_GUARD(Guard::kVoteOnce));
   SKALD_ASSERT(own_term_start_ <= last_index());
   SKALD_ASSERT(log_.last_term() == term_ || !SKALD_GUARD(Guard::kHigherTermYields));
   SKALD_ASSERT(!progress_.contains(id()));

@@ -286,4 +286,136 @@ BOOST_AUTO_TEST_CASE(random_timeouts_rarely_collide) {
   BOOST_TEST(collisions < runs * 15 / 100);
 }
 
+/// A follower with 100,000 entries of its own, of five terms, that a new leader knows nothing of.
+BOOST_AUTO_TEST_CASE(a_long_divergent_tail_is_repaired_in_few_messages) {
+  const Config config{ids({1, 2}), {}, {}};
+  const auto log_with = [](Term first, Term last) {
+    MemoryLog log;
+    std::vector<Entry> entries;
+    for (Index index = 1; index <= 100000; ++index) {
+      entries.push_back(entry(index, index <= 10 ? 1 : first + (index * (last - first)) / 100001));
+    }
+    log.append(entries);
+    return log;
+  };
+  MemoryLog leader_log = log_with(7, 12);
+  MemoryLog follower_log = log_with(2, 6);
+  Options options;
+  options.id = ReplicaId{1};
+  Raft leader(options, leader_log, {{12, {}, 0}, 0, config}, Random(1));
+  options.id = ReplicaId{2};
+  Raft follower(options, follower_log, {{12, {}, 0}, 0, config}, Random(2));
+  leader.campaign();
+  int messages = 0;
+  for (int round = 0; round < 100; ++round) {
+    for (const auto& [from, log, to] : {std::tuple(&leader, &leader_log, &follower),
+                                        std::tuple(&follower, &follower_log, &leader)}) {
+      Ready ready = from->take_ready();
+      if (ready.write) {
+        log->append(ready.write->entries);
+        from->written(ready.write->number);
+      }
+      for (const Message& message : ready.messages) {
+        ++messages;
+        to->step(message);
+      }
+    }
+  }
+  BOOST_TEST(leader.leads());
+  BOOST_TEST(leader.commit() == 100001u);
+  BOOST_TEST(follower.last_index() == 100001u);
+  BOOST_TEST(messages < 50, messages << " messages");
+}
+
+/// A lease counts from the tick before the last round that a quorum answered, of a leader that has
+/// committed in its term and is not handing over.
+BOOST_AUTO_TEST_CASE(lease_anchor_is_the_time_of_an_answered_round) {
+  const Config config{ids({1, 2, 3}), {}, {}};
+  MemoryLog disk(1, 1);
+  Options options;
+  options.id = ReplicaId{1};
+  Raft raft(options, disk, {{1, {}, 1}, 1, config}, Random(1));
+  const auto run = [&raft, &disk] {
+    for (Ready ready = raft.take_ready(); !ready.empty(); ready = raft.take_ready()) {
+      if (!ready.write) continue;
+      disk.append(ready.write->entries);
+      raft.written(ready.write->number);
+    }
+  };
+  const auto hear = [&raft](Term term, Body body) {
+    raft.step({ReplicaId{2}, ReplicaId{1}, term, std::move(body)});
+  };
+  raft.tick(1000);
+  raft.campaign();
+  run();
+  hear(2, VoteResponse{.pre = true, .granted = true});
+  run();
+  hear(2, VoteResponse{.granted = true});
+  run();
+  BOOST_REQUIRE(raft.leads());
+  hear(2, HeartbeatResponse{.round = 1});
+  run();
+  BOOST_TEST(!raft.lease_anchor().has_value());  // nothing of its term is committed
+  hear(2, AppendResponse{.index = 2});
+  run();
+  BOOST_TEST((raft.lease_anchor() == 1000u));
+  raft.tick(1050);
+  raft.tick(1100);  // round 2
+  run();
+  raft.tick(1150);
+  raft.tick(1200);  // round 3
+  run();
+  BOOST_TEST((raft.lease_anchor() == 1000u));
+  hear(2, HeartbeatResponse{.round = 2, .index = 2});
+  run();
+  BOOST_TEST((raft.lease_anchor() == 1100u));
+  hear(2, HeartbeatResponse{.round = 3, .index = 2});
+  BOOST_TEST((raft.transfer(ReplicaId{2}) == Refusal::kNone));
+  run();
+  BOOST_TEST(!raft.lease_anchor().has_value());
+  hear(3, AppendResponse{.rejected = true});
+  run();
+  BOOST_TEST(!raft.leads());
+  BOOST_TEST(!raft.lease_anchor().has_value());
+}
+
+/// Whatever peers send, nothing breaks; and a stalled disk holds few promises.
+BOOST_AUTO_TEST_CASE(noise_from_peers_breaks_nothing) {
+  Random random(6);
+  const Config config{ids({1, 2, 3}), {}, {}};
+  for (int run = 0; run < 300; ++run) {
+    MemoryLog disk(1, 1);
+    Options options;
+    options.id = ReplicaId{1};
+    Raft raft(options, disk, {{1, {}, 1}, 1, config}, random.fork());
+    for (int step = 0; step < 200; ++step) {
+      const auto small = [&random] { return random.below(6); };
+      const Index prev = small();
+      std::vector<Entry> entries;
+      for (std::uint64_t i = 0; i < small() / 2; ++i) {
+        entries.push_back({small(), prev + 1 + i + (random.one_in(20) ? 1 : 0),
+                           random.one_in(5) ? EntryKind::kConfig : EntryKind::kCommand,
+                           random.one_in(2) ? make_payload("x") : nullptr});
+      }
+      const std::vector<Body> bodies = {
+          VoteRequest{random.one_in(2), random.one_in(2), small(), small()},
+          VoteResponse{random.one_in(2), random.one_in(2)},
+          AppendResponse{random.one_in(2), small(), small(), small(), small()},
+          HeartbeatResponse{small(), small()},
+          ReadRequest{small()},
+          ReadResponse{small(), small()},
+          TimeoutNow{},
+          Removed{small()}};
+      // Commit indexes of leaders are believed, as they must be: here they stay at 0.
+      const Body body = random.one_in(3)   ? Body(Append{prev, small(), 0, entries})
+                        : random.one_in(5) ? Body(Heartbeat{small(), 0})
+                                           : bodies[random.below(bodies.size())];
+      raft.step({ReplicaId{random.between(0, 4)}, ReplicaId{random.between(1, 2)}, small(), body});
+      if (random.one_in(4)) raft.tick(0);
+      const Ready ready = raft.take_ready();
+      raft.check_invariants();
+    }
+  }
+}
+
 }  // namespace skald::raft

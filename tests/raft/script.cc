@@ -171,6 +171,12 @@ class Interpreter {
     const ReplicaId from{line.number("from", 0)};
     return world_.deliver(line.id(0), from, count, line.verb == "drop", line.verb == "duplicate");
   }
+  std::string forge(const Line& line) {
+    const Append append{
+        line.number("prev", 0), line.number("prev_term", 0), line.number("commit", 0), {}};
+    world_.at(line.id(1)).raft->step({line.id(0), line.id(1), line.number("term", 0), append});
+    return "";
+  }
   std::string block(const Line& line) {
     world_.block(line.id(0), line.id(1));
     return "";
@@ -236,7 +242,7 @@ std::string Interpreter::execute(const std::string& text) {
       {"restart", &Interpreter::restart},   {"compact", &Interpreter::compact},
       {"snapshot", &Interpreter::snapshot}, {"stabilize", &Interpreter::stabilize},
       {"status", &Interpreter::status},     {"log", &Interpreter::log},
-      {"network", &Interpreter::network},
+      {"network", &Interpreter::network},   {"forge", &Interpreter::forge},
   };
   const Line line(text);
   const auto handler = kHandlers.find(line.verb);

@@ -9,6 +9,7 @@
 //   ready ID        takes a Ready and prints it; its messages and writes wait
 //   sync ID [n]     n queued writes (or all) become durable     apply ID
 //   deliver ID [from=ID] [n=count]   drop ID [...]   duplicate ID [...] (delivers and keeps)
+//   forge FROM TO term=T prev=I prev_term=T commit=I   an empty Append made by hand
 //   drop            everything under way is lost
 //   block A B       what A sends to B is lost       unblock
 //   crash ID (what is under way to it is lost)     restart ID     compact ID index     snapshot

@@ -87,6 +87,7 @@ void GroupChecks::check_election(GroupNode& node) {
   const raft::Term term = node.raft().term();
   const ReplicaId id = node.id();
   const auto [place, first] = leaders_.try_emplace(term, id);
+  elected_at_.try_emplace(term, scheduler_.now());
   if (!first && place->second != id) {
     report("one leader a term", "replicas " + text(place->second.value) + " and " + text(id.value) +
                                     " lead term " + text(term));
@@ -315,8 +316,21 @@ void GroupChecks::on_delivered(GroupNode& node, const raft::Message& message) {
 void GroupChecks::on_tick(GroupNode& node) {
   if (!node.raft().leads()) return;
   Watch& seen = watch(node);
+  check_anchor(node);
   check_contact(node, seen);
   check_disk(node, seen);
+}
+
+/// When the heartbeats were sent that a lease counts from, nobody else had been elected.
+void GroupChecks::check_anchor(GroupNode& node) {
+  const std::optional<std::uint64_t> anchor = node.raft().lease_anchor();
+  if (!anchor) return;
+  const auto later = elected_at_.upper_bound(node.raft().term());
+  if (later != elected_at_.end() && later->second < *anchor) {
+    report("lease anchor", "replica " + text(node.id().value) + " counts from " + text(*anchor) +
+                               ", term " + text(later->first) + " had a leader at " +
+                               text(later->second));
+  }
 }
 
 void GroupChecks::check_contact(GroupNode& node, Watch& seen) {

@@ -27,7 +27,8 @@ class GroupChecks {
  public:
   using Nodes = std::map<Machine, GroupNode>;
 
-  GroupChecks(const Nodes& nodes, const GroupOptions& options) : nodes_(nodes), options_(options) {}
+  GroupChecks(const Nodes& nodes, const Scheduler& scheduler, const GroupOptions& options)
+      : nodes_(nodes), scheduler_(scheduler), options_(options) {}
 
   void on_ready(GroupNode& node, const raft::Ready& ready);
   void on_applied(GroupNode& node, const raft::Entry& entry);
@@ -82,6 +83,7 @@ class GroupChecks {
   void check_commit(GroupNode& node);
   void check_commit_durable(GroupNode& node, const Watch& seen);
   void check_limits(GroupNode& node);
+  void check_anchor(GroupNode& node);
   void check_contact(GroupNode& node, Watch& seen);
   void check_disk(GroupNode& node, Watch& seen);
 
@@ -90,9 +92,11 @@ class GroupChecks {
   static bool quorum(const raft::Config& config, const Holds& holds);
 
   const Nodes& nodes_;
+  const Scheduler& scheduler_;
   const GroupOptions& options_;
   Violation violation_;
   std::map<raft::Term, ReplicaId> leaders_;
+  std::map<raft::Term, Micros> elected_at_;
   std::unordered_map<std::uint64_t, Content> contents_;
   std::map<raft::Index, Commitment> committed_;
   std::unordered_map<raft::Index, std::uint64_t> states_;

@@ -14,7 +14,7 @@ GroupWorld::GroupWorld(const GroupOptions& options, bool loud)
       random_work_(random_.fork()),
       network_(scheduler_, random_.fork(), options_.network,
                [this](Machine machine, Machine peer) { nodes_.at(machine).disconnected(peer); }),
-      checks_(nodes_, options_) {
+      checks_(nodes_, scheduler_, options_) {
   raft::Config config;
   for (Machine machine = 1; machine <= options_.machines; ++machine) {
     nodes_.try_emplace(machine, machine, scheduler_, network_, trace_,
