@@ -95,6 +95,13 @@ class FilterTrie {
     visit(&root_, 0, levels, on_match);
   }
 
+  /// The other way round, for a trie of topic names: calls on_match(const V&) for every name that
+  /// `filter` matches, each once, in no useful order. Requires: a valid filter, without `$share/`.
+  template <class F>
+  void match_names(std::string_view filter, F&& on_match) const {
+    visit_names(root_, filter, true, on_match);
+  }
+
   /// Calls visit(const std::string& filter, const V&) for all filters, sorted level by level.
   template <class F>
   void for_each(F&& visit) const {
@@ -159,6 +166,43 @@ class FilterTrie {
       }
       node = node->children.find(levels[depth]);
     }
+  }
+
+  template <class F>
+  void visit_names(const Node& node, std::string_view rest, bool first, F& on_match) const {
+    bool more = true;
+    const std::string_view level = next_level(rest, more);
+    const auto hidden = [first](std::string_view key) {  // [MQTT-4.7.2-1]
+      return first && key.starts_with('$');
+    };
+    if (level == "#") {
+      if (!first && node.has_value) on_match(node.value);
+      node.children.for_each([&](const MapEntry<Node>& child) {
+        if (!hidden(child.key())) visit_all(child.value, on_match);
+      });
+    } else if (level == "+") {
+      node.children.for_each([&](const MapEntry<Node>& child) {
+        if (!hidden(child.key())) visit_child(child.value, rest, more, on_match);
+      });
+    } else if (const Node* child = node.children.find(hashed(level))) {
+      visit_child(*child, rest, more, on_match);
+    }
+  }
+
+  template <class F>
+  void visit_child(const Node& child, std::string_view rest, bool more, F& on_match) const {
+    if (more) {
+      visit_names(child, rest, false, on_match);
+    } else if (child.has_value) {
+      on_match(child.value);
+    }
+  }
+
+  template <class F>
+  static void visit_all(const Node& node, F& on_match) {
+    if (node.has_value) on_match(node.value);
+    node.children.for_each(
+        [&on_match](const MapEntry<Node>& child) { visit_all(child.value, on_match); });
   }
 
   template <class F>
