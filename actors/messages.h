@@ -16,6 +16,8 @@
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/types.h"
+#include "mqtt/publication.h"
+#include "mqtt/retain/types.h"
 
 namespace skald::actors {
 
@@ -85,6 +87,17 @@ struct RoutesVisible {
   std::vector<dist::RouteResult> results;
 };
 
+/// Post office -> retain actor: publishes with RETAIN, in order. Retain actor -> post office: stored
+/// (or refused) and visible, in the same order.
+struct StoreRetained {
+  std::vector<mqtt::PublicationRef> publications;
+};
+struct RetainedStored {
+  std::vector<retain::StoreResult> results;
+};
+/// Post office -> itself: feeds have more to give.
+struct FeedMore {};
+
 /// Post office -> post office: what one read burst has for the other loop.
 struct Handover {
   std::shared_ptr<const dispatch::LoopBatch> batch;
@@ -112,6 +125,9 @@ CAF_ADD_TYPE_ID(skald, (skald::actors::RouteWishes))
 CAF_ADD_TYPE_ID(skald, (skald::actors::RouteAnswers))
 CAF_ADD_TYPE_ID(skald, (skald::actors::ProposeRoutes))
 CAF_ADD_TYPE_ID(skald, (skald::actors::RoutesVisible))
+CAF_ADD_TYPE_ID(skald, (skald::actors::StoreRetained))
+CAF_ADD_TYPE_ID(skald, (skald::actors::RetainedStored))
+CAF_ADD_TYPE_ID(skald, (skald::actors::FeedMore))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Handover))
 CAF_ADD_TYPE_ID(skald, (skald::actors::CreditReturn))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Stop))
@@ -126,6 +142,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RouteWishes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RouteAnswers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::ProposeRoutes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RoutesVisible)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::StoreRetained)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RetainedStored)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::FeedMore)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Handover)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::CreditReturn)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Stop)

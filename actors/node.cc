@@ -112,6 +112,7 @@ class Node {
     state_.post_offices.clear();
     state_.directory = nullptr;
     state_.route_keeper = nullptr;
+    state_.retain = nullptr;
     for (auto& loop : loops_) loop->stop();
     return true;
   }
@@ -122,6 +123,7 @@ class Node {
     main_->receive([&](const caf::down_msg& down) { dead = name_of(down.source); },
                    caf::after(patience) >> [] {});
     caf::anon_send(state_.route_keeper, Tick{});
+    caf::anon_send(state_.retain, Tick{});
     return dead;
   }
 
@@ -140,7 +142,8 @@ class Node {
     const auto dist = system_.spawn(memory_dist, &state_);
     state_.directory = system_.spawn(directory, &state_);
     state_.route_keeper = system_.spawn(route_keeper, &state_, dist);
-    services_ = {state_.route_keeper, dist, state_.directory};
+    state_.retain = system_.spawn(memory_retain, &state_);
+    services_ = {state_.route_keeper, dist, state_.retain, state_.directory};
     for (const caf::actor& service : services_) watch_actor(service);
     for (std::size_t i = 0; i < state_.connections.size(); ++i) {
       loops_.push_back(std::make_unique<Loop>(system_, static_cast<std::uint16_t>(i)));

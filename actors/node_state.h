@@ -19,6 +19,7 @@
 #include "mqtt/auth/authority.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/route_snapshot.h"
+#include "mqtt/retain/state_machine.h"
 
 namespace skald::actors {
 
@@ -45,6 +46,7 @@ struct NodeState {
   InternedNames tenants;
   Published<dist::RouteSnapshot> routes;
   Published<dispatch::InterestSnapshot> interest;
+  Published<retain::RetainSnapshot> retained;
   /// Open connections by loop; the acceptor fills the emptiest.
   std::vector<std::atomic<std::uint64_t>> connections;
   std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
@@ -53,6 +55,7 @@ struct NodeState {
   std::vector<caf::actor> post_offices;
   caf::actor directory;
   caf::actor route_keeper;
+  caf::actor retain;
 };
 
 }  // namespace skald::actors

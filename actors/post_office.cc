@@ -71,6 +71,8 @@ caf::behavior PostOffice::make_behavior() {
           [this](const RouteAnswers& answers) { on_answers(answers); },
           [this](const Handover& handover) { on_handover(handover); },
           [this](const CreditReturn& returned) { on_credits(returned); },
+          [this](const RetainedStored& stored) { on_stored(stored); },
+          [this](FeedMore) { feed_some(); },
           [this](Stop) { stop(); }};
 }
 
@@ -183,6 +185,7 @@ void PostOffice::session_over(SessionActor& actor) {
       for (const std::string& filter : filters) drop_subscription(session, filter);
     }
     dispatch_.remove(session);
+    feeds_.erase(actor.session_id);
     for (const session::SharedMessage& message : session.take_unfinished_shared()) {
       dispatch_.redispatch(message, now_ms_);
     }
@@ -213,8 +216,14 @@ void PostOffice::publish_will(SessionActor& actor) {
   publication.topic = will->topic;
   publication.properties = will->properties;
   publication.payload = will->payload;
-  dispatch_.publish(publication, nullptr, now_ms_);
-  send_batches(nullptr);
+  if (will->retain) {
+    retain_hold_.hold_retained(actor.session_id, publication.share(), std::nullopt);
+  } else if (retain_hold_.holds(actor.session_id)) {
+    retain_hold_.hold_behind(actor.session_id, publication.share(), std::nullopt);
+  } else {
+    dispatch_.publish(publication, nullptr, now_ms_);
+    send_batches(nullptr);
+  }
 }
 
 void PostOffice::bury(SessionActor& session) {
@@ -240,13 +249,24 @@ void PostOffice::publish(SessionActor& from) {
     session.acknowledge(ReasonCode::not_authorized);
     return;
   }
+  if (publication.info.retain || retain_hold_.holds(session.publisher().session)) {
+    hold(from);
+    return;
+  }
   const bool anyone = dispatch_.publish(publication, &session, now_ms_);
   session.acknowledge(anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers);
   publication.shared = {};
+  settle_pressed(session);
+}
+
+/// Flushes the receivers that got much; the publisher waits for those that are behind even so.
+void PostOffice::settle_pressed(Session& publisher) {
   if (!dispatch_.has_pressed()) return;
   const std::vector<Session*> pressed = dispatch_.take_pressed();
   for (Session* receiver : pressed) static_cast<SessionActor*>(receiver->shell)->flush();
-  dispatch_.settle(session, pressed, now_ms_);
+  if (publisher.state() == Session::State::connected) {
+    dispatch_.settle(publisher, pressed, now_ms_);
+  }
 }
 
 void PostOffice::burst_done(SessionActor& from) {
@@ -260,6 +280,7 @@ void PostOffice::progressed(SessionActor& session) {
   if (dispatch_.back_pressure().receivers_behind() > 0 || session.session().slow()) {
     dispatch_.back_pressure().progressed(session.session());
   }
+  if (!feeds_.empty()) feed_ready(session.session().publisher().session);
 }
 
 void PostOffice::send_batches(Session* publisher) {
@@ -309,6 +330,10 @@ void PostOffice::on_round() noexcept {
   if (!wishes_.empty()) {
     caf::anon_send(node_.route_keeper,
                    RouteWishes{loop().index(), std::exchange(wishes_, {})});
+  }
+  if (retain_hold_.has_to_store()) {
+    // As a request of this actor: the answer comes back to it.
+    send(node_.retain, StoreRetained{retain_hold_.take_to_store()});
   }
   if (dispatch_.back_pressure().has_credits()) send_credits();
   if (stopping_) maybe_stopped();

@@ -11,6 +11,7 @@
 #include <caf/actor.hpp>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@
 #include "actors/messages.h"
 #include "actors/node_state.h"
 #include "mqtt/dispatch/dispatch.h"
+#include "mqtt/dispatch/retain_hold.h"
+#include "mqtt/retain/feed.h"
 #include "mqtt/session/session.h"
 #include "mqtt/topic/topic.h"
 
@@ -80,12 +83,18 @@ class PostOffice final : public Pinned, private Loop::Client {
   };
 
  private:
+  /// A granted subscription that is owed retained messages once its SUBACK is written.
+  struct WantsRetained {
+    retain::Feed::Wanted wanted;
+    std::uint32_t entry = 0;  // of its SUBSCRIBE
+  };
   /// A SUBACK or UNSUBACK that waits for routes.
   struct PendingAck {
     std::uint64_t session = 0;
     std::uint16_t packet_id = 0;
     bool unsubscribe = false;
     std::vector<codec::ReasonCode> reasons{};
+    std::vector<WantsRetained> wants{};
     std::size_t waiting = 0;  // entries whose routes are not visible yet
   };
   /// One entry of a PendingAck.
@@ -108,12 +117,21 @@ class PostOffice final : public Pinned, private Loop::Client {
   void on_verdicts(const DirectoryVerdicts& verdicts);
   void on_answers(const RouteAnswers& answers);
   void on_handover(const Handover& handover);
+  void on_stored(const RetainedStored& stored);
+  void hold(SessionActor& from);
+  void settle_pressed(session::Session& publisher);
+  void acknowledge_subscriptions(session::Session& session, PendingAck pending);
+  void start_feed(session::Session& session, const WantsRetained& wants);
+  void feed_ready(std::uint64_t session);
+  void feed_some();
+  bool feed_session(session::Session& session, retain::Feed& feed);
   void on_credits(const CreditReturn& returned);
   void stop();
   void maybe_stopped();
 
   codec::ReasonCode subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
-                                  std::uint32_t subscription_id, AckEntry ack, bool& waits);
+                                  std::uint32_t subscription_id, AckEntry ack,
+                                  PendingAck& pending);
   std::uint64_t new_token(AckEntry ack, const std::string& filter, std::string adding);
   void answer_entry(const Token& done, dispatch::SubscribeOutcome outcome);
   void leave_group(const session::Session& session, const topic::Filter& parsed,
@@ -148,6 +166,12 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::uint64_t last_token_ = 0;
   std::uint64_t last_pending_ = 0;
   absl::flat_hash_map<std::string, std::uint32_t> adding_;  // tenant, NUL, filter: routes awaited
+  dispatch::RetainHold retain_hold_;
+  std::shared_ptr<const retain::RetainSnapshot> retained_;
+  std::uint64_t retained_version_ = 0;
+  absl::flat_hash_map<std::uint64_t, retain::Feed> feeds_;  // by session
+  std::set<std::uint64_t> feeds_ready_;                     // sessions that may take more
+  session::WireForms feed_forms_;
   std::vector<DirectoryChange> directory_changes_;
   std::vector<RouteWish> wishes_;
   caf::strong_actor_ptr stop_asked_by_;

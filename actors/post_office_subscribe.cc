@@ -57,20 +57,31 @@ void PostOffice::subscribe(SessionActor& from) {
   const std::uint64_t key = ++last_pending_;
   PendingAck pending{.session = session.publisher().session, .packet_id = packet.packet_id};
   for (std::size_t i = 0; i < packet.entries.size(); ++i) {
-    bool waits = false;
     pending.reasons.push_back(subscribe_one(from, packet.entries[i], packet.subscription_id,
-                                            {key, static_cast<std::uint32_t>(i)}, waits));
-    if (waits) ++pending.waiting;
+                                            {key, static_cast<std::uint32_t>(i)}, pending));
   }
   if (pending.waiting == 0) {
-    session.subscribed(packet.packet_id, std::move(pending.reasons));
+    acknowledge_subscriptions(session, std::move(pending));
   } else {
     pending_.emplace(key, std::move(pending));
   }
 }
 
+/// Every route of the packet is visible, or refused: the ack, then what is retained [MQTT-3.8.4-4].
+void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending) {
+  if (pending.unsubscribe) {
+    session.unsubscribed(pending.packet_id, std::move(pending.reasons));
+    return;
+  }
+  for (const WantsRetained& wants : pending.wants) {
+    if (!codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants);
+  }
+  session.subscribed(pending.packet_id, std::move(pending.reasons));
+}
+
 ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
-                                     std::uint32_t subscription_id, AckEntry ack, bool& waits) {
+                                     std::uint32_t subscription_id, AckEntry ack,
+                                     PendingAck& pending) {
   Session& session = from.session();
   const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(workspace_.limits));
   if (!parsed.ok()) return ReasonCode::topic_filter_invalid;
@@ -93,7 +104,7 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
     return ReasonCode::quota_exceeded;
   }
   if (parsed.shared()) {
-    waits = true;
+    ++pending.waiting;
     wish({.kind = RouteWish::Kind::join_group,
           .tenant = session.tenant(),
           .filter = std::string(parsed.filter),
@@ -102,11 +113,19 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
           .member = member_of(session, entry.options.qos)});
     return granted(entry.options.qos);
   }
+  const auto handling = entry.options.retain_handling;
+  if (handling == codec::RetainHandling::send ||
+      (handling == codec::RetainHandling::send_if_new && !replaced)) {
+    pending.wants.push_back({.wanted = {.filter = std::string(parsed.filter),
+                                        .qos = entry.options.qos,
+                                        .subscription_id = subscription_id},
+                             .entry = ack.entry});
+  }
   const bool first = dispatch_.subscribe(session, parsed.filter, subscription, replaced);
   const std::string key = key_of(session.tenant(), parsed.filter);
   const auto adding = adding_.find(key);
   if (!first && adding == adding_.end()) return granted(entry.options.qos);
-  waits = true;
+  ++pending.waiting;
   ++adding_[key];
   wish({.kind = RouteWish::Kind::subscribe,
         .tenant = session.tenant(),
@@ -180,6 +199,9 @@ void PostOffice::drop_subscription(Session& session, const std::string& filter) 
           .group = {},
           .member = {}});
   }
+  if (const auto feed = feeds_.find(session.publisher().session); feed != feeds_.end()) {
+    feed->second.cancel(parsed.filter);
+  }
   session.remove_subscription(filter);
 }
 
@@ -215,11 +237,7 @@ void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outc
   PendingAck complete = std::move(pending);
   pending_.erase(found);
   if (session == nullptr) return;
-  if (complete.unsubscribe) {
-    session->unsubscribed(complete.packet_id, std::move(complete.reasons));
-  } else {
-    session->subscribed(complete.packet_id, std::move(complete.reasons));
-  }
+  acknowledge_subscriptions(*session, std::move(complete));
   dispatch_.mark_dirty(*session);
 }
 

@@ -95,10 +95,9 @@ caf::behavior route_keeper(Self self, NodeState* node, caf::actor dist) {
               on_group_visible(self, *node, visible);
               return;
             }
-            using Outcome = dispatch::NodeRoutes::Outcome;
-            std::vector<Outcome> outcomes;
+            std::vector<dispatch::NodeRoutes::Outcome> outcomes;
             for (const dist::RouteResult result : visible.results) {
-              outcomes.push_back(dist::is_refused(result) ? Outcome::refused : Outcome::visible);
+              outcomes.push_back(dispatch::NodeRoutes::outcome_of(result));
             }
             self->state.core->on_reply(visible.batch, outcomes);
             drain(self, *node);

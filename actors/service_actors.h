@@ -16,6 +16,7 @@
 #include "actors/node_state.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/state_machine.h"
+#include "mqtt/retain/state_machine.h"
 #include "mqtt/session/directory.h"
 
 namespace skald::actors {
@@ -61,5 +62,17 @@ struct MemoryDistState {
   std::uint64_t seq = 0;
 };
 caf::behavior memory_dist(caf::stateful_actor<MemoryDistState>* self, NodeState* node);
+
+/// The retain range of a node that stands alone, in memory. Takes StoreRetained and, to let messages
+/// expire, Tick; answers RetainedStored when the snapshot is published.
+struct MemoryRetainState {
+  static inline const char* name = "retain";
+
+  explicit MemoryRetainState(caf::event_based_actor*) {}
+
+  std::unique_ptr<retain::StateMachine> machine;
+  std::uint64_t index = 0;
+};
+caf::behavior memory_retain(caf::stateful_actor<MemoryRetainState>* self, NodeState* node);
 
 }  // namespace skald::actors

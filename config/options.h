@@ -54,6 +54,8 @@ struct MqttOptions {
   std::uint32_t slow_receiver_timeout_ms = 5000;
   std::string response_information;
   bool retain_available = true;
+  std::uint64_t max_retained_messages = 1'000'000;
+  std::uint64_t max_retained_bytes = 1 << 30;
   bool wildcard_subscription_available = true;
   bool shared_subscription_available = true;
 

@@ -32,6 +32,12 @@ bool Session::behind() const {
          queue_->bytes > workspace_->limits.max_queued_bytes / 2;
 }
 
+bool Session::has_room(QoS qos) const {
+  if (output_.size() > workspace_->limits.output_high_water_bytes) return false;
+  if (qos == QoS::at_most_once) return true;
+  return window_.open() < window_.size() && (!queue_ || queue_->messages.empty());
+}
+
 Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
   if (state_ != State::connected) return Outcome::dropped;
   const QoS qos = std::min(forms.publication().info.qos, delivery.granted);

@@ -155,6 +155,8 @@ class Session {
   enum class Outcome : std::uint8_t { sent, queued, dropped };
   /// One publication to this client. See Delivery.
   Outcome deliver(WireForms& forms, const Delivery& delivery);
+  /// A message of `qos` would be sent at once, without a place in the queue.
+  bool has_room(codec::QoS qos) const;
   /// Behind: too much waits for the socket or for the client's acks. Its publishers should wait.
   bool behind() const;
   /// While set, QoS 0 messages are dropped as long as the session is behind.
