@@ -81,6 +81,17 @@ GroupOptions draw_options(std::uint64_t seed) {
   return options;
 }
 
+GroupOptions default_options(std::uint64_t seed, bool streams) {
+  GroupOptions options;
+  options.seed = seed;
+  options.network.streams = streams;
+  options.network.delay_min = kMillisecond;
+  options.network.delay_spread = 100;
+  options.network.half_open_one_in = 0;
+  options.propose_interval = 2 * kMillisecond;
+  return options;
+}
+
 void drop(GroupOptions& options, Fault fault) {
   options.faults[static_cast<std::size_t>(fault)] = false;
   switch (fault) {

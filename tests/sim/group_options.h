@@ -52,6 +52,9 @@ struct GroupOptions {
 };
 
 GroupOptions draw_options(std::uint64_t seed);
+/// Three healthy machines, 1 ms apart, with the default timeouts. Without streams nobody is told
+/// when a connection breaks.
+GroupOptions default_options(std::uint64_t seed, bool streams);
 /// Turns one kind of fault off, wherever it is set.
 void drop(GroupOptions& options, Fault fault);
 std::string describe(const GroupOptions& options);

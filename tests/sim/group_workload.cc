@@ -83,6 +83,7 @@ void GroupWorld::on_applied(GroupNode& node, const raft::Entry& entry) {
   if (found != asked.proposals.end()) {
     if (found->second == entry.term) {
       ++stats_.acked;
+      acked_term_ = entry.term;
       floor_ = std::max(floor_, entry.index);
     }
     asked.proposals.erase(found);

@@ -42,6 +42,24 @@ GroupOutcome GroupWorld::run() {
   return outcome();
 }
 
+Micros GroupWorld::failover() {
+  schedule_workload();
+  run_until(3 * kSecond);
+  GroupNode* const dead = leader();
+  SKALD_ASSERT(dead != nullptr);
+  const raft::Term term = dead->raft().term();
+  // Not at a moment that the timers of the others prefer.
+  run_until(scheduler_.now() + random_.below(kSecond));
+  const Micros death = scheduler_.now();
+  dead->crash();
+  for (Machine peer = 1; options_.network.streams && peer <= options_.machines; ++peer) {
+    if (peer != dead->machine()) network_.reset(dead->machine(), peer);
+  }
+  while (acked_term_ <= term && run_until(scheduler_.now() + kMillisecond)) {
+  }
+  return scheduler_.now() - death;
+}
+
 bool GroupWorld::run_until(Micros end) {
   while (checks_.violation().none() && scheduler_.step(end)) {
   }

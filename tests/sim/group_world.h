@@ -45,6 +45,8 @@ class GroupWorld final : private GroupObserver {
  public:
   GroupWorld(const GroupOptions& options, bool loud);
   GroupOutcome run();
+  /// How long nothing is acked after the leader of a healthy group dies.
+  Micros failover();
 
  private:
   struct PendingRead {
@@ -116,6 +118,7 @@ class GroupWorld final : private GroupObserver {
   std::map<Machine, std::uint64_t> generations_;  ///< of replica ids given out
   std::map<Machine, std::uint64_t> destroyed_;    ///< tombstones: the newest generation
   raft::Index floor_ = 0;                         ///< the newest index any client was told of
+  raft::Term acked_term_ = 0;                     ///< of the last proposal that was acked
   std::uint64_t next_command_ = 1;
   std::uint64_t acked_when_calm_ = 0;
   std::uint64_t reads_when_calm_ = 0;

@@ -1,10 +1,16 @@
 // Runs simulated Raft groups.
 //   sim --seeds N [--first S] [--jobs J]   N seeds from S on; exits with 1 on a violation
 //   sim --seed N [--trace] [--shrink]      one seed, told in full
+//   sim --regressions FILE                 the seeds in a file, one a line, # comments
+//   sim --deaths N                         how long a group is unavailable when its leader dies
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "tests/sim/runner.h"
 
@@ -81,6 +87,40 @@ int run_one(std::uint64_t seed, bool trace, bool smaller) {
   return 1;
 }
 
+int run_regressions(const char* path) {
+  std::ifstream in(path);
+  int failures = 0;
+  int seeds = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    const std::uint64_t seed = std::strtoull(line.c_str(), nullptr, 10);
+    const Violation violation = run_apart(draw_options(seed));
+    ++seeds;
+    if (violation.none()) continue;
+    ++failures;
+    std::printf("seed %llu: %s: %s\n", static_cast<Number>(seed), violation.checker.c_str(),
+                violation.what.c_str());
+  }
+  std::printf("%d regression seeds, %d fail\n", seeds, failures);
+  return failures == 0 && seeds > 0 ? 0 : 1;
+}
+
+void measure_deaths(std::uint64_t deaths, bool streams) {
+  std::vector<Micros> times;
+  for (std::uint64_t seed = 1; seed <= deaths; ++seed) {
+    times.push_back(GroupWorld(default_options(seed, streams), false).failover());
+  }
+  std::sort(times.begin(), times.end());
+  const auto at = [&times](std::size_t percent) {
+    return static_cast<double>(times[(times.size() - 1) * percent / 100]) / 1000.0;
+  };
+  std::printf(
+      "%llu deaths of a leader, connections %s: p50 %.0f ms, p90 %.0f ms, p99 %.0f ms, max "
+      "%.0f ms\n",
+      static_cast<Number>(deaths), streams ? "break" : "stay silent", at(50), at(90), at(99),
+      at(100));
+}
+
 int main(int argc, char** argv) {
   std::uint64_t seed = 0;
   std::uint64_t seeds = 0;
@@ -103,6 +143,13 @@ int main(int argc, char** argv) {
       first = number();
     } else if (is("--jobs")) {
       jobs = static_cast<unsigned>(number());
+    } else if (is("--deaths")) {
+      const std::uint64_t deaths = std::max<std::uint64_t>(number(), 1);
+      measure_deaths(deaths, true);
+      measure_deaths(deaths, false);
+      return 0;
+    } else if (is("--regressions") && i + 1 < argc) {
+      return run_regressions(argv[i + 1]);
     } else if (is("--trace")) {
       trace = true;
     } else if (is("--shrink")) {

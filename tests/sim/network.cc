@@ -64,9 +64,9 @@ void Network::reset(Machine a, Machine b) {
   tell(b, a);
 }
 
-/// Usually at once; a connection may also stay half open for seconds.
+/// Usually at once; a connection may also stay half open for seconds (0: never).
 void Network::tell(Machine machine, Machine peer) {
-  const bool half_open = random_.one_in(8);
+  const bool half_open = options_.half_open_one_in > 0 && random_.one_in(options_.half_open_one_in);
   const Micros delay = half_open ? random_.between(1, 3000) * kMillisecond : random_.below(1000);
   scheduler_.after(delay, [this, machine, peer] { disconnected_(machine, peer); });
 }

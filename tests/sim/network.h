@@ -30,6 +30,7 @@ struct NetworkOptions {
   std::uint32_t loss_per_mille = 0;       ///< datagrams only
   std::uint32_t duplicate_per_mille = 0;  ///< datagrams only
   std::uint32_t reset_per_mille = 0;      ///< streams only, per message
+  std::uint32_t half_open_one_in = 8;     ///< resets that one end learns of seconds later
 };
 
 class Network {
