@@ -140,6 +140,7 @@ void Raft::on_lower_term(const Message& message) {
 
 void Raft::set_term(Term term, ReplicaId vote) {
   SKALD_ASSERT(term >= term_);
+  if (term > term_) held_.clear();  // promises of a term that is over help nobody
   term_ = term;
   vote_ = vote;
   if (!vote && !SKALD_GUARD(Guard::kNewTermPersisted)) return;

@@ -40,6 +40,9 @@ class GroupChecks {
 
   /// The last index known to be committed anywhere, and the configuration committed last.
   raft::Index committed() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
+  raft::Term committed_term() const {
+    return committed_.empty() ? 0 : committed_.rbegin()->second.term;
+  }
   const raft::Config& committed_config() const { return committed_config_; }
   bool was_member(ReplicaId id) const { return members_ever_.contains(id); }
   void first_config(const raft::Config& config) {

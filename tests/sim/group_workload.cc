@@ -8,7 +8,7 @@ namespace skald::sim {
 namespace {
 
 constexpr raft::Index kBacklogMax = 200;
-constexpr Micros kCalmInterval = 200 * kMillisecond;
+constexpr Micros kCalmInterval = kSecond;
 
 }  // namespace
 
@@ -178,6 +178,12 @@ bool GroupWorld::may_matter(ReplicaId id) {
   if (checks_.was_member(id)) return false;
   for (auto& [machine, node] : nodes_) {
     if (!node.exists() || node.id() == id) continue;
+    // It never was in a committed one. A log that ends in an earlier term than what is committed
+    // can no longer win, and no open configuration in it will ever be committed.
+    const raft::MemoryLog& log = node.durable().log;
+    const raft::Term last_term =
+        node.up() ? node.raft().log().last_term() : *log.term(log.last_index());
+    if (last_term < checks_.committed_term()) continue;
     if (!node.up() || node.raft().config().is_member(id)) return true;
   }
   return false;
