@@ -39,7 +39,8 @@ Address describe(const sockaddr_storage& from) {
     inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     address.port = ntohs(v6.sin6_port);
     const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
-    address.loopback = mapped ? v6.sin6_addr.s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    address.loopback =
+        mapped ? v6.sin6_addr.s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
   }
   address.text = text;
   return address;
@@ -121,7 +122,8 @@ void Acceptor::accept_some(int fd) {
     if (!accept_one(fd, by_loop)) break;
   }
   for (std::size_t to = 0; to < by_loop.size(); ++to) {
-    if (!by_loop[to].sockets.empty()) caf::anon_send(node_.post_offices[to], std::move(by_loop[to]));
+    if (!by_loop[to].sockets.empty())
+      caf::anon_send(node_.post_offices[to], std::move(by_loop[to]));
   }
 }
 

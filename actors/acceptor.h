@@ -1,8 +1,8 @@
 // Listens, and hands each accepted socket to the loop with the fewest connections.
 //
 // One acceptor for all listeners, on the first loop. It does not share its port (SO_REUSEPORT would
-// let a second start of the program take half of the clients unseen). At the limit of connections it
-// closes what it accepts at once, and counts it.
+// let a second start of the program take half of the clients unseen). At the limit of connections
+// it closes what it accepts at once, and counts it.
 #pragma once
 
 #include <event2/event.h>

@@ -75,8 +75,7 @@ std::string escaped(std::string_view text) {
 }
 
 void log_connection(const Accepted& from) {
-  spdlog::info("New connection from {}:{} on port {}.", from.address, from.port,
-                from.local_port);
+  spdlog::info("New connection from {}:{} on port {}.", from.address, from.port, from.local_port);
 }
 
 void log_accepted(const Accepted& from, const session::Session& session, std::string_view user,
@@ -91,9 +90,10 @@ void log_accepted(const Accepted& from, const session::Session& session, std::st
 void log_end(const Accepted& from, const session::Session& session) {
   if (!spdlog::should_log(spdlog::level::info)) return;
   const std::string_view id = session.client_id();
-  spdlog::info("Client {} [{}:{}] disconnected{}{}", id.empty() ? "<unknown>" : escaped(id),
-               from.address, from.port, words(session.end()),
-               *session.end_message() == '\0' ? "" : std::string(" (") + session.end_message() + ")");
+  spdlog::info(
+      "Client {} [{}:{}] disconnected{}{}", id.empty() ? "<unknown>" : escaped(id), from.address,
+      from.port, words(session.end()),
+      *session.end_message() == '\0' ? "" : std::string(" (") + session.end_message() + ")");
 }
 
 }  // namespace skald::actors

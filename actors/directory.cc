@@ -17,7 +17,8 @@ void drain(caf::stateful_actor<DirectoryState>* self, const NodeState& node) {
   for (const auto owner : ready.evicted) by_loop[loop_of(owner)].evicted.push_back(owner);
   for (std::size_t loop = 0; loop < by_loop.size(); ++loop) {
     DirectoryVerdicts& verdicts = by_loop[loop];
-    if (verdicts.granted.empty() && verdicts.overtaken.empty() && verdicts.evicted.empty()) continue;
+    if (verdicts.granted.empty() && verdicts.overtaken.empty() && verdicts.evicted.empty())
+      continue;
     self->send(node.post_offices[loop], std::move(verdicts));
   }
 }

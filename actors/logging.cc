@@ -51,8 +51,7 @@ class JsonText final : public spdlog::custom_flag_formatter {
 };
 
 std::unique_ptr<spdlog::formatter> json_formatter() {
-  auto formatter =
-      std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<JsonText>('*').set_pattern(
       R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})");
   return formatter;

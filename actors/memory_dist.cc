@@ -18,8 +18,7 @@ caf::behavior memory_dist(caf::stateful_actor<MemoryDistState>* self, NodeState*
     dist::StateMachine::Applied applied = state.machine->apply(context, proposed.command);
     for (const auto& [scope, effect] : applied.effects) {
       if (scope != range::EffectScope::every_replica) continue;
-      node->routes.publish(
-          std::make_shared<const dist::RouteSnapshot>(state.machine->snapshot()));
+      node->routes.publish(std::make_shared<const dist::RouteSnapshot>(state.machine->snapshot()));
     }
     return RoutesVisible{proposed.batch, std::move(applied.reply.results)};
   }};

@@ -1,4 +1,5 @@
-// What actors of one node tell each other. None of these leaves the process: nodes talk Cap'n Proto.
+// What actors of one node tell each other. None of these leaves the process: nodes talk Cap'n
+// Proto.
 //
 // Messages go in batches: a loop gathers what a round produced and sends one message a receiver.
 #pragma once
@@ -87,8 +88,8 @@ struct RoutesVisible {
   std::vector<dist::RouteResult> results;
 };
 
-/// Post office -> retain actor: publishes with RETAIN, in order. Retain actor -> post office: stored
-/// (or refused) and visible, in the same order.
+/// Post office -> retain actor: publishes with RETAIN, in order. Retain actor -> post office:
+/// stored (or refused) and visible, in the same order.
 struct StoreRetained {
   std::vector<mqtt::PublicationRef> publications;
 };

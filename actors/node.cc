@@ -60,8 +60,7 @@ class Node {
     state_.options = options;
     state_.life = {NodeId{random_u64()}, LifeNumber{state_.clock.now_ms()}};
     state_.seed = random_u64();
-    state_.authority =
-        std::make_unique<auth::AnonymousAuthority>(options.mqtt.allow_anonymous);
+    state_.authority = std::make_unique<auth::AnonymousAuthority>(options.mqtt.allow_anonymous);
     state_.connections = std::vector<std::atomic<std::uint64_t>>(loops);
     descriptors_ = raise_descriptor_limit();
     state_.connections_max =
@@ -70,8 +69,8 @@ class Node {
 
   Status start() {
     if (!state_.options.node.data_dir.empty()) {
-      auto opened = store::DataDirectory::open(files_, state_.options.node.data_dir,
-                                               NodeId{random_u64()});
+      auto opened =
+          store::DataDirectory::open(files_, state_.options.node.data_dir, NodeId{random_u64()});
       if (!opened) return opened.error();
       data_ = std::move(*opened);
       state_.life.node = data_->node();
@@ -86,10 +85,11 @@ class Node {
     spawn_all(std::move(sockets));
     for (auto& loop : loops_) loop->start();
     for (const ListeningSocket& socket : named) {
-      spdlog::info("Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
-                   "connections: {} file descriptors)",
-                   socket.address, socket.port, getpid(), loops_.size(),
-                   workers(state_.options), state_.connections_max, descriptors_);
+      spdlog::info(
+          "Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
+          "connections: {} file descriptors)",
+          socket.address, socket.port, getpid(), loops_.size(), workers(state_.options),
+          state_.connections_max, descriptors_);
     }
     return {};
   }
@@ -156,12 +156,11 @@ class Node {
 
   void watch_actor(const caf::actor& actor) {
     main_->monitor(actor);
-    watched_.emplace_back(actor.address(),
-                          caf::actor_cast<caf::abstract_actor*>(actor) == nullptr
-                              ? "?"
-                              : static_cast<caf::local_actor*>(
-                                    caf::actor_cast<caf::abstract_actor*>(actor))
-                                    ->name());
+    watched_.emplace_back(
+        actor.address(),
+        caf::actor_cast<caf::abstract_actor*>(actor) == nullptr
+            ? "?"
+            : static_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(actor))->name());
   }
 
   std::string name_of(const caf::actor_addr& address) const {

@@ -4,6 +4,8 @@
 // atomic or guarded in itself.
 #pragma once
 
+#include <absl/container/node_hash_set.h>
+
 #include <atomic>
 #include <caf/actor.hpp>
 #include <memory>
@@ -11,7 +13,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/node_hash_set.h"
 #include "actors/clock.h"
 #include "actors/published.h"
 #include "config/base/ids.h"

@@ -95,7 +95,8 @@ void PostOffice::tick() {
   dispatch_.back_pressure().tick(now_ms_);
 }
 
-// -- connections --------------------------------------------------------------------------------------
+// -- connections
+// --------------------------------------------------------------------------------------
 
 void PostOffice::accept(const AcceptedSockets& accepted) {
   now_ms_ = node_.clock.now_ms();
@@ -192,11 +193,10 @@ void PostOffice::session_over(SessionActor& actor) {
     publish_will(actor);
   }
   if (actor.attached) {
-    directory_changes_.push_back(
-        {.kind = DirectoryChange::Kind::detach,
-         .tenant = intern_tenant(actor.identity()->tenant),
-         .client_id = session.client_id(),
-         .session = actor.session_id});
+    directory_changes_.push_back({.kind = DirectoryChange::Kind::detach,
+                                  .tenant = intern_tenant(actor.identity()->tenant),
+                                  .client_id = session.client_id(),
+                                  .session = actor.session_id});
     actor.attached = false;
   }
 }
@@ -232,7 +232,8 @@ void PostOffice::bury(SessionActor& session) {
   buried_.push_back(&session);
 }
 
-// -- publications -------------------------------------------------------------------------------------
+// -- publications
+// -------------------------------------------------------------------------------------
 
 void PostOffice::new_burst() {
   now_ms_ = node_.clock.now_ms();
@@ -308,7 +309,8 @@ void PostOffice::on_credits(const CreditReturn& returned) {
   }
 }
 
-// -- rounds -------------------------------------------------------------------------------------------
+// -- rounds
+// -------------------------------------------------------------------------------------------
 
 void PostOffice::on_round() noexcept {
   enter();
@@ -324,12 +326,11 @@ void PostOffice::on_round() noexcept {
     }
   } while (!buried_.empty() || !dispatch_.dirty().empty());
   if (!directory_changes_.empty()) {
-    caf::anon_send(node_.directory, DirectoryChanges{loop().index(),
-                                                     std::exchange(directory_changes_, {})});
+    caf::anon_send(node_.directory,
+                   DirectoryChanges{loop().index(), std::exchange(directory_changes_, {})});
   }
   if (!wishes_.empty()) {
-    caf::anon_send(node_.route_keeper,
-                   RouteWishes{loop().index(), std::exchange(wishes_, {})});
+    caf::anon_send(node_.route_keeper, RouteWishes{loop().index(), std::exchange(wishes_, {})});
   }
   if (retain_hold_.has_to_store()) {
     // As a request of this actor: the answer comes back to it.

@@ -1,10 +1,12 @@
-// The post office of one loop: owner of the loop's dispatch core, timing wheel, counters and list of
-// connections, and the address that other actors write to.
+// The post office of one loop: owner of the loop's dispatch core, timing wheel, counters and list
+// of connections, and the address that other actors write to.
 //
-// Sessions of the loop call it directly, on the same thread. What they produce in a round for others
-// (directory, routes, other loops) is gathered and leaves as one message a receiver in on_round().
+// Sessions of the loop call it directly, on the same thread. What they produce in a round for
+// others (directory, routes, other loops) is gathered and leaves as one message a receiver in
+// on_round().
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
 #include <event2/event.h>
 
 #include <array>
@@ -16,7 +18,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "actors/clock.h"
 #include "actors/loop/pinned.h"
 #include "actors/loop/timing_wheel.h"
@@ -41,7 +42,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   caf::behavior make_behavior() override;
   void on_exit() override;
 
-  // -- for the sessions of this loop ----------------------------------------------------------------
+  // -- for the sessions of this loop
+  // ----------------------------------------------------------------
 
   mqtt::TimeMs now_ms() const { return now_ms_; }
   session::Workspace& workspace() { return workspace_; }
@@ -130,8 +132,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   void maybe_stopped();
 
   codec::ReasonCode subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
-                                  std::uint32_t subscription_id, AckEntry ack,
-                                  PendingAck& pending);
+                                  std::uint32_t subscription_id, AckEntry ack, PendingAck& pending);
   std::uint64_t new_token(AckEntry ack, const std::string& filter, std::string adding);
   void answer_entry(const Token& done, dispatch::SubscribeOutcome outcome);
   void leave_group(const session::Session& session, const topic::Filter& parsed,

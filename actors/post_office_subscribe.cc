@@ -50,8 +50,8 @@ void PostOffice::subscribe(SessionActor& from) {
   auto packet = std::get<codec::Subscribe>(std::move(workspace_.control));
   Session& session = from.session();
   if (packet.entries.size() > node_.options.mqtt.max_filters_per_subscribe) {
-    session.subscribed(packet.packet_id, std::vector<ReasonCode>(packet.entries.size(),
-                                                                 ReasonCode::quota_exceeded));
+    session.subscribed(packet.packet_id,
+                       std::vector<ReasonCode>(packet.entries.size(), ReasonCode::quota_exceeded));
     return;
   }
   const std::uint64_t key = ++last_pending_;
@@ -146,9 +146,8 @@ void PostOffice::unsubscribe(SessionActor& from) {
   auto packet = std::get<codec::Unsubscribe>(std::move(workspace_.control));
   Session& session = from.session();
   const std::uint64_t key = ++last_pending_;
-  PendingAck pending{.session = session.publisher().session,
-                     .packet_id = packet.packet_id,
-                     .unsubscribe = true};
+  PendingAck pending{
+      .session = session.publisher().session, .packet_id = packet.packet_id, .unsubscribe = true};
   for (std::size_t i = 0; i < packet.filters.size(); ++i) {
     const std::string& filter = packet.filters[i];
     const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
@@ -225,8 +224,8 @@ void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outc
   const auto found = pending_.find(done.ack.pending);
   PendingAck& pending = found->second;
   Session* session = dispatch_.find(pending.session);
-  const bool failed = outcome == dispatch::SubscribeOutcome::failed ||
-                      outcome == dispatch::SubscribeOutcome::full;
+  const bool failed =
+      outcome == dispatch::SubscribeOutcome::failed || outcome == dispatch::SubscribeOutcome::full;
   if (failed) {
     pending.reasons[done.ack.entry] = refused(outcome);
     const bool there = session != nullptr && session->subscriptions() != nullptr &&

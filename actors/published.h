@@ -1,8 +1,8 @@
 // A snapshot that one thread publishes and many read: immutable, replaced by one pointer.
 //
-// Readers keep their own shared_ptr and look at the version, one atomic load, to see whether a newer
-// one is there; only then do they take the lock. What a publisher published before it sent a message
-// is seen by whoever acts on that message.
+// Readers keep their own shared_ptr and look at the version, one atomic load, to see whether a
+// newer one is there; only then do they take the lock. What a publisher published before it sent a
+// message is seen by whoever acts on that message.
 #pragma once
 
 #include <atomic>

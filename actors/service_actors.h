@@ -1,8 +1,10 @@
 // The actors of a node that are not tied to a loop: they run on CAF's workers and step cores.
 //
-// Each is a State that holds a core, and a function that returns the behaviour; the handlers feed the
-// core and carry out what it says.
+// Each is a State that holds a core, and a function that returns the behaviour; the handlers feed
+// the core and carry out what it says.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <caf/actor.hpp>
 #include <caf/event_based_actor.hpp>
@@ -11,7 +13,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "actors/messages.h"
 #include "actors/node_state.h"
 #include "mqtt/dispatch/node_routes.h"
@@ -50,8 +51,8 @@ struct RouteKeeperState {
 caf::behavior route_keeper(caf::stateful_actor<RouteKeeperState>* self, NodeState* node,
                            caf::actor dist);
 
-/// The dist range of a node that stands alone, in memory: applies what is proposed and publishes the
-/// routes before it says that they are visible. Takes ProposeRoutes; answers RoutesVisible.
+/// The dist range of a node that stands alone, in memory: applies what is proposed and publishes
+/// the routes before it says that they are visible. Takes ProposeRoutes; answers RoutesVisible.
 struct MemoryDistState {
   static inline const char* name = "dist";
 
@@ -63,8 +64,8 @@ struct MemoryDistState {
 };
 caf::behavior memory_dist(caf::stateful_actor<MemoryDistState>* self, NodeState* node);
 
-/// The retain range of a node that stands alone, in memory. Takes StoreRetained and, to let messages
-/// expire, Tick; answers RetainedStored when the snapshot is published.
+/// The retain range of a node that stands alone, in memory. Takes StoreRetained and, to let
+/// messages expire, Tick; answers RetainedStored when the snapshot is published.
 struct MemoryRetainState {
   static inline const char* name = "retain";
 

@@ -45,8 +45,7 @@ void SessionActor::start() {
   event_assign(&read_event_, loop().base(), accepted_.fd, EV_READ | EV_PERSIST,
                &SessionActor::on_readable, this);
   SKALD_ASSERT(event_add(&read_event_, nullptr) == 0);
-  office_.wheel().add(timer,
-                      office_.now_ms() + office_.node().options.mqtt.connect_timeout_ms);
+  office_.wheel().add(timer, office_.now_ms() + office_.node().options.mqtt.connect_timeout_ms);
 }
 
 void SessionActor::on_readable(evutil_socket_t, short, void* self) noexcept {
@@ -251,7 +250,7 @@ void SessionActor::flush() {
     message.msg_iov = vectors;
     message.msg_iovlen = count;
     const ssize_t n = count == 1 ? ::send(accepted_.fd, pieces[0].data, pieces[0].size,
-                                        MSG_DONTWAIT | MSG_NOSIGNAL)
+                                          MSG_DONTWAIT | MSG_NOSIGNAL)
                                  : ::sendmsg(accepted_.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
       session_.connection_lost();
@@ -271,8 +270,8 @@ void SessionActor::flush() {
 
 void SessionActor::want_write() {
   if (write_event_ == nullptr) {
-    write_event_ = event_new(loop().base(), accepted_.fd, EV_WRITE, &SessionActor::on_writable,
-                             this);
+    write_event_ =
+        event_new(loop().base(), accepted_.fd, EV_WRITE, &SessionActor::on_writable, this);
     SKALD_ASSERT(write_event_ != nullptr);
   }
   writing_ = true;

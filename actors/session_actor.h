@@ -1,9 +1,9 @@
 // One client connection: a CAF actor that lives on the loop of its socket.
 //
-// It moves bytes between the socket and the session core, and carries out what the core says through
-// its post office. It owns the socket and both libevent events. While those point to it, it holds a
-// strong handle to itself, because an actor dies with its last handle; end() frees them on the loop.
-// Its destructor is trivial in effect: it may run on any thread.
+// It moves bytes between the socket and the session core, and carries out what the core says
+// through its post office. It owns the socket and both libevent events. While those point to it, it
+// holds a strong handle to itself, because an actor dies with its last handle; end() frees them on
+// the loop. Its destructor is trivial in effect: it may run on any thread.
 #pragma once
 
 #include <event2/event.h>
@@ -62,9 +62,9 @@ class SessionActor final : public Pinned {
 
   // The post office's marks.
   SessionTimer timer;
-  std::uint64_t session_id = 0;     // from attach on
-  std::uint32_t position = 0;       // in the list of connections
-  bool attached = false;            // the directory knows it
+  std::uint64_t session_id = 0;  // from attach on
+  std::uint32_t position = 0;    // in the list of connections
+  bool attached = false;         // the directory knows it
 
  private:
   enum class Phase : std::uint8_t { open, lingering, ended };
@@ -87,10 +87,10 @@ class SessionActor final : public Pinned {
   Accepted accepted_;
   Phase phase_ = Phase::open;
   bool reading_ = true;
-  bool writing_ = false;      // the write event is armed
-  bool processing_ = false;   // inside process(): a flush must not end the connection under it
-  std::size_t scan_ = 0;      // see Session::receive_past_block
-  std::string input_;         // bytes that are not a whole packet yet, or that must wait
+  bool writing_ = false;     // the write event is armed
+  bool processing_ = false;  // inside process(): a flush must not end the connection under it
+  std::size_t scan_ = 0;     // see Session::receive_past_block
+  std::string input_;        // bytes that are not a whole packet yet, or that must wait
   event read_event_{};
   event* write_event_ = nullptr;
   auth::IdentityRef identity_;

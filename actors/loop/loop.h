@@ -1,9 +1,9 @@
 // One I/O thread: a libevent base that is also a CAF execution unit.
 //
-// Actors pinned to the loop (pinned.h) run only here, between I/O callbacks. Jobs from the loop's own
-// thread go to a local queue without a system call; jobs from other threads to a guarded queue and,
-// when that was empty, an eventfd. After each round of callbacks and jobs the client's on_round()
-// runs: the place where what a burst produced is flushed and sent.
+// Actors pinned to the loop (pinned.h) run only here, between I/O callbacks. Jobs from the loop's
+// own thread go to a local queue without a system call; jobs from other threads to a guarded queue
+// and, when that was empty, an eventfd. After each round of callbacks and jobs the client's
+// on_round() runs: the place where what a burst produced is flushed and sent.
 #pragma once
 
 #include <event2/event.h>

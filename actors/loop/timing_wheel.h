@@ -1,8 +1,8 @@
 // A timing wheel: many coarse timers on one loop, each a list node embedded in what it times.
 //
-// Adding and removing is O(1) and allocates nothing. A timer fires at the first advance() at or after
-// its deadline, never before. Timers further away than one turn wait through further turns. Time is
-// given in; single threaded.
+// Adding and removing is O(1) and allocates nothing. A timer fires at the first advance() at or
+// after its deadline, never before. Timers further away than one turn wait through further turns.
+// Time is given in; single threaded.
 #pragma once
 
 #include <array>

@@ -56,7 +56,8 @@ void BackPressure::give_back(Session& publisher, std::uint64_t bytes) {
 
 /// Sets or lifts the block; drops the state of a publisher that nothing holds.
 void BackPressure::update(Session& publisher, const PublisherState& state) {
-  const bool blocked = !state.waits_for.empty() || state.lent_bytes > options_.publisher_credit_bytes;
+  const bool blocked =
+      !state.waits_for.empty() || state.lent_bytes > options_.publisher_credit_bytes;
   if (publisher.publish_blocked() && !blocked) released_.push_back(&publisher);
   publisher.set_publish_blocked(blocked);
   if (state.waits_for.empty() && state.lent_bytes == 0) publishers_.erase(&publisher);

@@ -1,20 +1,21 @@
 // Who waits for whom: publishers that are not read while a receiver of theirs is behind.
 //
-// A publisher that hands a message to a receiver which is behind (Session::behind) waits for it: its
-// further publishes stay unread. The wait ends when the receiver has caught up, is gone, or has used
-// up its time; from then on it is slow, and what it cannot take is dropped by its own limits until
-// it has caught up. Publishers of other loops wait through the byte credit of their batches, which is
-// given back when nothing of the batch waits any more.
+// A publisher that hands a message to a receiver which is behind (Session::behind) waits for it:
+// its further publishes stay unread. The wait ends when the receiver has caught up, is gone, or has
+// used up its time; from then on it is slow, and what it cannot take is dropped by its own limits
+// until it has caught up. Publishers of other loops wait through the byte credit of their batches,
+// which is given back when nothing of the batch waits any more.
 //
 // Owned by the loop's dispatch core. Costs nothing while nobody is behind.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <deque>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "mqtt/publication.h"
 #include "mqtt/session/session.h"
 

@@ -107,10 +107,9 @@ void Dispatch::fill(MatchEntry& entry, std::string_view tenant, std::string_view
   if (!routes_) return;
   routes_->match(tenant, topic, entry.routes);
   for (const dist::Matches::SharedGroup& group : entry.routes.groups) {
-    entry.groups.push_back(
-        {.key = std::make_shared<const session::GroupKey>(
-             session::GroupKey{std::string(group.name), group.group->filter}),
-         .group = group.group});
+    entry.groups.push_back({.key = std::make_shared<const session::GroupKey>(
+                                session::GroupKey{std::string(group.name), group.group->filter}),
+                            .group = group.group});
   }
 }
 
@@ -127,12 +126,11 @@ void Dispatch::merge_local(MatchEntry& entry, std::string_view tenant, std::stri
     }
   });
   // By session, and within one by identifier: the order of a match is of no use.
-  std::sort(found.begin(), found.end(),
-            [](const LocalSubscription& a, const LocalSubscription& b) {
-              const std::uint64_t first = a.session->publisher().session;
-              const std::uint64_t second = b.session->publisher().session;
-              return first != second ? first < second : a.id < b.id;
-            });
+  std::sort(found.begin(), found.end(), [](const LocalSubscription& a, const LocalSubscription& b) {
+    const std::uint64_t first = a.session->publisher().session;
+    const std::uint64_t second = b.session->publisher().session;
+    return first != second ? first < second : a.id < b.id;
+  });
   entry.receivers.clear();
   entry.ids.clear();
   for (const LocalSubscription& subscription : found) {
@@ -263,10 +261,10 @@ void Dispatch::receive(const LoopBatch& batch, mqtt::TimeMs now_ms) {
       continue;
     }
     Session* member = find(item.member);
-    const bool delivered = member != nullptr && deliver_to(*member, {.granted = item.member_qos,
-                                                                     .group = &item.group,
-                                                                     .redispatches =
-                                                                         item.redispatches});
+    const bool delivered =
+        member != nullptr && deliver_to(*member, {.granted = item.member_qos,
+                                                  .group = &item.group,
+                                                  .redispatches = item.redispatches});
     // Gone or full since it was chosen: another member gets it.
     if (!delivered) {
       redispatch({item.publication, item.group, item.redispatches + 1}, item.member, now_ms);

@@ -1,11 +1,14 @@
 // The dispatch core of one loop: from a publication to everyone who gets it.
 //
-// Matching is a plain call on immutable snapshots (routes of the cluster, interest of this node) and
-// on the loop's own table. Receivers on this loop are handed the message at once; what goes to other
-// loops of the node is gathered into one batch a loop for the whole read burst.
+// Matching is a plain call on immutable snapshots (routes of the cluster, interest of this node)
+// and on the loop's own table. Receivers on this loop are handed the message at once; what goes to
+// other loops of the node is gathered into one batch a loop for the whole read burst.
 //
-// Owned by the loop's post office; single threaded; pure: its shell flushes sockets and sends batches.
+// Owned by the loop's post office; single threaded; pure: its shell flushes sockets and sends
+// batches.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <memory>
@@ -13,7 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "config/base/ids.h"
 #include "mqtt/dispatch/back_pressure.h"
 #include "mqtt/dispatch/local_table.h"
@@ -29,8 +31,8 @@ namespace skald::dispatch {
 /// One publication for another loop of this node.
 struct LoopItem {
   mqtt::PublicationRef publication;
-  std::uint64_t member = 0;      // session of a shared group's member; 0: all subscribers there
-  session::GroupKeyRef group;    // with `member`
+  std::uint64_t member = 0;    // session of a shared group's member; 0: all subscribers there
+  session::GroupKeyRef group;  // with `member`
   std::uint32_t redispatches = 0;
   codec::QoS member_qos = codec::QoS::at_most_once;
 };
@@ -60,7 +62,8 @@ class Dispatch {
   void set_routes(std::shared_ptr<const dist::RouteSnapshot> routes);
   void set_interest(std::shared_ptr<const InterestSnapshot> interest);
 
-  // -- sessions of this loop ------------------------------------------------------------------------
+  // -- sessions of this loop
+  // ------------------------------------------------------------------------
 
   /// The session is connected: it may receive as a member of shared groups.
   void add(session::Session& session);
@@ -74,7 +77,8 @@ class Dispatch {
   /// True when it was the loop's last.
   bool unsubscribe(session::Session& session, std::string_view filter);
 
-  // -- publications ---------------------------------------------------------------------------------
+  // -- publications
+  // ---------------------------------------------------------------------------------
 
   /// Hands `publication` to everyone. Returns false when nobody has a matching subscription.
   /// `publisher` is null for wills and for what the broker itself publishes.
@@ -87,7 +91,8 @@ class Dispatch {
     return redispatch(message, 0, now_ms);
   }
 
-  // -- what the shell must do -----------------------------------------------------------------------
+  // -- what the shell must do
+  // -----------------------------------------------------------------------
 
   /// Sessions whose output grew since they were last taken; null: gone since. Flush them at the end
   /// of the round.
@@ -98,7 +103,8 @@ class Dispatch {
   /// After the flush: the publisher waits for those that are still behind.
   void settle(session::Session& publisher, const std::vector<session::Session*>& pressed,
               mqtt::TimeMs now_ms);
-  /// After the flush: the credit of a batch goes back, now or when those still behind have caught up.
+  /// After the flush: the credit of a batch goes back, now or when those still behind have caught
+  /// up.
   void return_credit(const Credit& credit, const std::vector<session::Session*>& pressed,
                      mqtt::TimeMs now_ms);
   /// The end of a burst: the batches for other loops, by loop.
@@ -114,7 +120,7 @@ class Dispatch {
 
   struct Counters {
     std::uint64_t publications = 0;
-    std::uint64_t matches_made = 0;     // cache misses and entries gone stale
+    std::uint64_t matches_made = 0;  // cache misses and entries gone stale
     std::uint64_t no_subscribers = 0;
     std::uint64_t to_other_loops = 0;
     std::uint64_t redispatched = 0;

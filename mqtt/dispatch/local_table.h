@@ -1,7 +1,7 @@
 // The subscriptions of one loop: which of its sessions want what.
 //
-// Owned by the loop's dispatch core. A loop tells its node only of the first and the last session of
-// a filter (node_routes.h); everything between is settled here.
+// Owned by the loop's dispatch core. A loop tells its node only of the first and the last session
+// of a filter (node_routes.h); everything between is settled here.
 #pragma once
 
 #include <algorithm>

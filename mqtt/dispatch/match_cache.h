@@ -5,14 +5,15 @@
 // has changed, the entry is made anew at its next use.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/strings/string_view.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/strings/string_view.h"
 #include "mqtt/dispatch/local_table.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/route_snapshot.h"

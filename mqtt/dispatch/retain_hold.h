@@ -7,13 +7,14 @@
 // bounds them.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "mqtt/publication.h"
 #include "mqtt/retain/types.h"
 

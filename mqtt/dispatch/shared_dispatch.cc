@@ -38,9 +38,9 @@ bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView&
   std::vector<std::uint64_t> refused;
   if (excluded != 0) refused.push_back(excluded);
   for (;;) {
-    const auto chosen = chooser_.choose(
-        publication.tenant, target.key->group, *target.group,
-        [&](const dist::GroupMember& member) { return standing(member, refused); });
+    const auto chosen =
+        chooser_.choose(publication.tenant, target.key->group, *target.group,
+                        [&](const dist::GroupMember& member) { return standing(member, refused); });
     if (!chosen) return false;
     const dist::GroupMember& member = (*target.group)[*chosen];
     const auto& session = std::get<dist::SessionMember>(member);
@@ -52,9 +52,8 @@ bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView&
 bool Dispatch::deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
                                  mqtt::PublicationView& publication, std::uint32_t redispatches) {
   if (member.loop == options_.loop) {
-    return deliver_to(*find(member.session), {.granted = member.qos,
-                                              .group = &target.key,
-                                              .redispatches = redispatches});
+    return deliver_to(*find(member.session),
+                      {.granted = member.qos, .group = &target.key, .redispatches = redispatches});
   }
   batch(member.loop, {.publication = publication.share(),
                       .member = member.session,

@@ -1,9 +1,10 @@
-// The retained messages that a new subscription is owed, given out as fast as the client takes them.
+// The retained messages that a new subscription is owed, given out as fast as the client takes
+// them.
 //
-// Owned by the session's post office. Subscriptions wait in line with their filter only; the messages
-// of the one at the head are looked up when its turn comes, so a session holds one list at a time.
-// A message is passed over when the topic has got another one, or none, since the lookup: that one
-// has been, or will be, delivered live.
+// Owned by the session's post office. Subscriptions wait in line with their filter only; the
+// messages of the one at the head are looked up when its turn comes, so a session holds one list at
+// a time. A message is passed over when the topic has got another one, or none, since the lookup:
+// that one has been, or will be, delivered live.
 #pragma once
 
 #include <cstdint>

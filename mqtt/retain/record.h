@@ -1,8 +1,8 @@
 // The stored record of a retained message.
 //
-// Key: ordered tenant | ordered topic (config/base/coding.h). Value: u8 version (1) | varint stamp_ms |
-// varint expiry_ms | u8 qos | be64 publisher node | be64 life | be64 session | varint sequence |
-// bytes properties | bytes payload.
+// Key: ordered tenant | ordered topic (config/base/coding.h). Value: u8 version (1) | varint
+// stamp_ms | varint expiry_ms | u8 qos | be64 publisher node | be64 life | be64 session | varint
+// sequence | bytes properties | bytes payload.
 #pragma once
 
 #include <string>

@@ -12,8 +12,7 @@ std::vector<mqtt::PublicationRef> RetainSnapshot::match(std::string_view tenant,
                                                         std::string_view filter) const {
   std::vector<mqtt::PublicationRef> found;
   if (const auto* trie = tries_.find(tenant)) {
-    trie->match_names(filter,
-                      [&found](const mqtt::PublicationRef& one) { found.push_back(one); });
+    trie->match_names(filter, [&found](const mqtt::PublicationRef& one) { found.push_back(one); });
   }
   return found;
 }

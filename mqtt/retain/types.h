@@ -16,8 +16,8 @@ struct Store {
   std::vector<mqtt::PublicationRef> publications;
 };
 
-/// Takes away what has expired by the command's stamp, at most `limit` messages. The proposer repeats
-/// it while the reply says that there is more.
+/// Takes away what has expired by the command's stamp, at most `limit` messages. The proposer
+/// repeats it while the reply says that there is more.
 struct Expire {
   std::uint32_t limit = 10'000;
 };

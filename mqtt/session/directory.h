@@ -1,17 +1,18 @@
 // Who owns a client id: at most one live session per (tenant, client id) [MQTT-3.1.4-3].
 //
 // A pure core for sessions that live with their connection. An attach to a free id is granted at
-// once; to an owned one only after the owner has been told to go and has said that it is gone. Later
-// attaches overtake earlier ones that still wait, which are refused: the newest connection wins.
+// once; to an owned one only after the owner has been told to go and has said that it is gone.
+// Later attaches overtake earlier ones that still wait, which are refused: the newest connection
+// wins.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "absl/container/flat_hash_map.h"
 
 namespace skald::session {
 

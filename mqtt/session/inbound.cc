@@ -17,8 +17,8 @@ namespace {
 
 /// Topics that only the broker publishes to.
 bool reserved_topic(std::string_view topic) {
-  return topic.front() == '$' &&
-         (topic.starts_with("$SYS") || topic.starts_with("$share") || topic.starts_with("$CONTROL"));
+  return topic.front() == '$' && (topic.starts_with("$SYS") || topic.starts_with("$share") ||
+                                  topic.starts_with("$CONTROL"));
 }
 
 }  // namespace
@@ -58,9 +58,8 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   publication.info.publisher = publisher_;
   publication.info.sequence = ++sequence_;
   publication.info.stamp_ms = now_ms;
-  publication.info.expiry_ms = publish.message_expiry_s
-                                   ? now_ms + std::uint64_t{*publish.message_expiry_s} * 1000
-                                   : 0;
+  publication.info.expiry_ms =
+      publish.message_expiry_s ? now_ms + std::uint64_t{*publish.message_expiry_s} * 1000 : 0;
   publication.info.qos = publish.qos;
   publication.info.retain = publish.retain;
   publication.tenant = tenant_;

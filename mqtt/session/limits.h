@@ -18,8 +18,9 @@ struct Limits {
   bool retain_available = true;
   bool shared_available = true;
   bool wildcard_available = true;
-  std::uint16_t max_keep_alive_s = 0;     // longer wishes get this as server keep alive (v5); 0: any
-  std::uint16_t server_keep_alive_s = 0;  // for every v5 client, whatever it wished; 0: its own wish
+  std::uint16_t max_keep_alive_s = 0;  // longer wishes get this as server keep alive (v5); 0: any
+  std::uint16_t server_keep_alive_s =
+      0;  // for every v5 client, whatever it wished; 0: its own wish
   std::uint32_t max_subscriptions = 10'000;  // of one session
   std::uint16_t max_filters_per_subscribe = 500;
   std::uint32_t max_queued_messages = 1000;  // waiting for a free place in the send window

@@ -1,8 +1,9 @@
 // Publishes to the client: window, queue, aliases, limits [MQTT-3.3.4, 4.9].
+#include <absl/strings/string_view.h>
+
 #include <algorithm>
 #include <cstring>
 
-#include "absl/strings/string_view.h"
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
 #include "mqtt/session/session.h"
@@ -61,8 +62,7 @@ Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
     return Outcome::dropped;
   }
   if (delivery.group != nullptr && qos == QoS::at_least_once) {
-    window_.keep(packet_id,
-                 {forms.publication().share(), *delivery.group, delivery.redispatches});
+    window_.keep(packet_id, {forms.publication().share(), *delivery.group, delivery.redispatches});
   }
   return Outcome::sent;
 }
@@ -126,7 +126,8 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
 std::uint16_t Session::alias_for(std::string_view topic, bool& known) {
   if (!aliases_) aliases_ = std::make_unique<Aliases>();
   auto& out = aliases_->out;
-  if (const auto found = out.find(absl::string_view(topic.data(), topic.size())); found != out.end()) {
+  if (const auto found = out.find(absl::string_view(topic.data(), topic.size()));
+      found != out.end()) {
     known = true;
     return found->second;
   }

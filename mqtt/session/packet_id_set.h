@@ -1,7 +1,7 @@
 // The set of packet ids a client has open: QoS 2 publishes received and not yet released.
 //
-// Blocks of 1024 ids come and go with use, so that a session with a few neighbouring ids open, which
-// is how clients number them, costs one block.
+// Blocks of 1024 ids come and go with use, so that a session with a few neighbouring ids open,
+// which is how clients number them, costs one block.
 #pragma once
 
 #include <array>

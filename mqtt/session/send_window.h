@@ -1,7 +1,7 @@
 // The QoS 1 and 2 publishes towards one client that it has not finished [MQTT-4.4, 4.9].
 //
-// Packet ids are given in sequence, so the window is a ring indexed by id: finding an ack's entry is
-// one load. A place whose id is still open after a whole turn of the ring holds the window shut,
+// Packet ids are given in sequence, so the window is a ring indexed by id: finding an ack's entry
+// is one load. A place whose id is still open after a whole turn of the ring holds the window shut,
 // which is stricter than Receive Maximum and only met by clients that ack far out of order.
 // The table is made when first needed and dropped when the session has been idle.
 #pragma once

@@ -45,10 +45,10 @@ Session::Session(Workspace& workspace) : workspace_(&workspace), output_(workspa
 
 Session::Step Session::receive(std::string_view in, mqtt::TimeMs now_ms) {
   if (state_ == State::closed) return {Event::closed, 0};
-  const std::size_t largest = state_ == State::awaits_connect
-                                  ? std::min<std::size_t>(kMaxConnectSize,
-                                                          workspace_->limits.max_packet_size)
-                                  : workspace_->limits.max_packet_size;
+  const std::size_t largest =
+      state_ == State::awaits_connect
+          ? std::min<std::size_t>(kMaxConnectSize, workspace_->limits.max_packet_size)
+          : workspace_->limits.max_packet_size;
   // Before CONNECT nothing else is waited for, whatever length it claims [MQTT-3.1.0-1].
   if (state_ == State::awaits_connect && !in.empty() &&
       static_cast<unsigned char>(in.front()) != 0x10) {
@@ -76,8 +76,7 @@ Session::Event Session::receive_past_block(std::string& buffered, std::size_t& s
                                            mqtt::TimeMs now_ms) {
   while (state_ == State::connected) {
     const std::string_view rest = std::string_view(buffered).substr(scan);
-    const codec::FrameResult found =
-        codec::next_frame(rest, workspace_->limits.max_packet_size);
+    const codec::FrameResult found = codec::next_frame(rest, workspace_->limits.max_packet_size);
     if (found.status == codec::FrameStatus::need_more) {
       needed_ = scan + found.needed;
       return Event::need_more;

@@ -9,6 +9,8 @@
 // Invariant: after close() nothing is written any more but what close() itself wrote.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -17,7 +19,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "mqtt/codec/decoder.h"
 #include "mqtt/codec/packets.h"
 #include "mqtt/codec/types.h"
@@ -56,15 +57,15 @@ enum class End : std::uint8_t {
 struct Counters {
   std::uint64_t packets_received = 0;
   std::uint64_t publishes_received = 0;
-  std::uint64_t publishes_refused = 0;    // topic, rights, payload format
-  std::uint64_t deliveries = 0;           // PUBLISH packets written
-  std::uint64_t deliveries_queued = 0;    // had to wait for the send window
-  std::uint64_t dropped_queue_full = 0;   // QoS 1 and 2: queue limit in messages or bytes
-  std::uint64_t dropped_qos0_slow = 0;    // QoS 0 to a receiver that is behind
-  std::uint64_t dropped_too_large = 0;    // over the receiver's Maximum Packet Size [MQTT-3.1.2-25]
-  std::uint64_t dropped_expired = 0;      // message expiry passed in the queue
-  std::uint64_t dropped_by_client = 0;    // negative PUBACK or PUBREC
-  std::uint64_t unknown_packet_ids = 0;   // acks for nothing open
+  std::uint64_t publishes_refused = 0;   // topic, rights, payload format
+  std::uint64_t deliveries = 0;          // PUBLISH packets written
+  std::uint64_t deliveries_queued = 0;   // had to wait for the send window
+  std::uint64_t dropped_queue_full = 0;  // QoS 1 and 2: queue limit in messages or bytes
+  std::uint64_t dropped_qos0_slow = 0;   // QoS 0 to a receiver that is behind
+  std::uint64_t dropped_too_large = 0;   // over the receiver's Maximum Packet Size [MQTT-3.1.2-25]
+  std::uint64_t dropped_expired = 0;     // message expiry passed in the queue
+  std::uint64_t dropped_by_client = 0;   // negative PUBACK or PUBREC
+  std::uint64_t unknown_packet_ids = 0;  // acks for nothing open
 };
 
 /// What all sessions of a loop share: limits, spare buffers, counters, and the place where the last
@@ -73,10 +74,10 @@ struct Workspace {
   Limits limits;
   BufferPool pool;
   Counters counters;
-  mqtt::PublicationView publication;     // of the last Event::publish on this loop
-  codec::PublishView publish;            // likewise
-  codec::ControlPacket control;          // of the last subscribe, unsubscribe or auth event
-  WireForms queue_forms;                 // for what leaves a session's queue
+  mqtt::PublicationView publication;  // of the last Event::publish on this loop
+  codec::PublishView publish;         // likewise
+  codec::ControlPacket control;       // of the last subscribe, unsubscribe or auth event
+  WireForms queue_forms;              // for what leaves a session's queue
   std::string properties_scratch;
   std::string encode_scratch;
 };
@@ -110,8 +111,8 @@ class Session {
 
   /// Takes the packet at the head of `in`. Views handed out are valid until the bytes of `in` go.
   Step receive(std::string_view in, mqtt::TimeMs now_ms);
-  /// Takes acks and pings out of `buffered` while a PUBLISH at its head is blocked, so that a client
-  /// that waits for itself goes on. `scan` remembers how far it looked; start it at 0.
+  /// Takes acks and pings out of `buffered` while a PUBLISH at its head is blocked, so that a
+  /// client that waits for itself goes on. `scan` remembers how far it looked; start it at 0.
   Event receive_past_block(std::string& buffered, std::size_t& scan, mqtt::TimeMs now_ms);
   /// How many bytes `receive` wants at least, after need_more.
   std::size_t needed() const { return needed_; }
@@ -173,7 +174,8 @@ class Session {
   void set_publish_blocked(bool blocked) { publish_blocked_ = blocked; }
   bool publish_blocked() const { return publish_blocked_; }
 
-  // -- state ----------------------------------------------------------------------------------------
+  // -- state
+  // ----------------------------------------------------------------------------------------
 
   Workspace& workspace() { return *workspace_; }
   std::uint32_t maximum_packet_size() const { return maximum_packet_size_; }
@@ -231,7 +233,7 @@ class Session {
     std::size_t bytes = 0;
   };
   struct Aliases {
-    std::vector<std::string> in;                           // [alias - 1], empty: unset
+    std::vector<std::string> in;                          // [alias - 1], empty: unset
     absl::flat_hash_map<std::string, std::uint16_t> out;  // topic -> alias
   };
 
