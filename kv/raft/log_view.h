@@ -4,7 +4,8 @@
 // reads only what it knows to be durable: entries that it handed out in a Write and that were
 // reported by Raft::written(), or that were there when it was constructed. Calls must not block:
 // terms and bounds are answered from memory; entries that would need the disk are kPending, and
-// the shell fetches them and calls Raft::entries_fetched().
+// once the shell has fetched them it calls Raft::take_ready(), which asks again. Only while a Raft
+// is constructed everything behind the applied index must be at hand.
 #pragma once
 
 #include <cstddef>

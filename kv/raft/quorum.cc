@@ -1,10 +1,10 @@
 #include "kv/raft/quorum.h"
 
-#include "config/base/assert.h"
+#include <functional>
 
 namespace skald::raft {
 
-std::uint64_t majority_reached(std::vector<std::uint64_t> values) {
+std::uint64_t majority_reached(std::span<std::uint64_t> values) {
   if (values.empty()) return std::numeric_limits<std::uint64_t>::max();
   // Of n values sorted downwards, the one at n/2 is reached by n/2 + 1 of them.
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

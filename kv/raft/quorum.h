@@ -5,11 +5,14 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "config/base/assert.h"
 #include "kv/raft/config.h"
 #include "kv/raft/guards.h"
 
@@ -18,7 +21,8 @@ namespace skald::raft {
 enum class VoteResult : std::uint8_t { kPending, kWon, kLost };
 
 /// The highest number that a majority has reached. `reached(id)` is 0 for those never heard of.
-std::uint64_t majority_reached(std::vector<std::uint64_t> values);
+/// Reorders `values`.
+std::uint64_t majority_reached(std::span<std::uint64_t> values);
 
 /// Yes/no/unheard of one set of voters.
 VoteResult majority_vote(std::size_t voters, std::size_t yes, std::size_t no);
@@ -27,10 +31,11 @@ VoteResult majority_vote(std::size_t voters, std::size_t yes, std::size_t no);
 template <class Reached>
 std::uint64_t quorum_reached(const Config& config, const Reached& reached) {
   const auto of = [&reached](const std::vector<ReplicaId>& voters) {
-    std::vector<std::uint64_t> values;
-    values.reserve(voters.size());
-    for (ReplicaId id : voters) values.push_back(reached(id));
-    return majority_reached(std::move(values));
+    std::array<std::uint64_t, kMembersMax> values;
+    SKALD_ASSERT(voters.size() <= values.size());
+    std::size_t count = 0;
+    for (ReplicaId id : voters) values[count++] = reached(id);
+    return majority_reached(std::span(values).first(count));
   };
   const std::uint64_t incoming = of(config.voters);
   if (!SKALD_GUARD(Guard::kJointCommit)) return incoming;

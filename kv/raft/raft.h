@@ -82,7 +82,6 @@ class Raft {
   void peer_disconnected(ReplicaId peer);
   void written(std::uint64_t write_number);
   void applied(Index index);
-  void entries_fetched() {}  ///< take_ready() tries again
   void snapshot_progress(ReplicaId to);
   /// `index` of the snapshot that was sent; not ok if it could not be.
   void snapshot_finished(ReplicaId to, Index index, bool ok);

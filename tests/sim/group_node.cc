@@ -7,6 +7,21 @@
 
 namespace skald::sim {
 
+namespace {
+
+constexpr raft::Index kFetchedRun = 20;
+
+}  // namespace
+
+raft::Fetch CachedLog::entries(raft::Index low, raft::Index high, std::size_t bytes_max) const {
+  const bool hot = hot_ >= log_.last_index() || low > log_.last_index() - hot_;
+  const bool warm = warm_ <= low && low < warm_ + kFetchedRun;
+  if (hot) return log_.entries(low, high, bytes_max);
+  if (warm) return log_.entries(low, std::min(high, warm_ + kFetchedRun), bytes_max);
+  wanted_ = low;
+  return {raft::Fetch::Status::kPending, {}};
+}
+
 GroupNode::GroupNode(Machine machine, Scheduler& scheduler, Network& network, Trace& trace,
                      GroupObserver& observer, const GroupOptions& options, Random random)
     : machine_(machine),
@@ -48,8 +63,11 @@ void GroupNode::restart() {
   ++counters_.restarts;
   state_ = durable_.flushed;
   apply_free_at_ = scheduler_.now();
+  fetching_ = false;
   const raft::Restart found{durable_.hard_state, state_.index, state_.config};
-  raft_ = std::make_unique<raft::Raft>(raft_options(), durable_.log, found, random_.fork());
+  view_ = std::make_unique<CachedLog>(durable_.log);
+  raft_ = std::make_unique<raft::Raft>(raft_options(), *view_, found, random_.fork());
+  view_->limit(options_.log_cache);
   trace_.fold(machine_, 1, id_.value);
   if (trace_.loud()) trace_.say(id_.value, "starts");
   schedule_tick();
@@ -167,6 +185,18 @@ void GroupNode::drain() {
     for (const raft::SnapshotRequest& request : ready.snapshots) send_snapshot(request);
   }
   draining_ = false;
+  maybe_fetch();
+}
+
+/// The log engine reads what the core asked for in vain, on its own thread.
+void GroupNode::maybe_fetch() {
+  if (!up() || fetching_ || view_->wanted() == 0) return;
+  fetching_ = true;
+  scheduler_.after(random_.between(1, 5) * kMillisecond, mine([this, low = view_->wanted()] {
+                     fetching_ = false;
+                     view_->fetched(low);
+                     drain();
+                   }));
 }
 
 void GroupNode::send(const raft::Message& message, const GroupState& snapshot, Micros extra) {

@@ -34,6 +34,33 @@ struct Durable {
   GroupState flushed;
 };
 
+/// The durable log behind a cache, as the log engine shows it: what is long written must be
+/// fetched.
+class CachedLog final : public raft::LogView {
+ public:
+  explicit CachedLog(const raft::MemoryLog& log) : log_(log) {}
+
+  raft::Index first_index() const override { return log_.first_index(); }
+  raft::Index last_index() const override { return log_.last_index(); }
+  std::optional<raft::Term> term(raft::Index index) const override { return log_.term(index); }
+  raft::Fetch entries(raft::Index low, raft::Index high, std::size_t bytes_max) const override;
+
+  /// From now on only the last `entries` are at hand.
+  void limit(std::uint64_t entries) { hot_ = entries; }
+  /// What was asked for in vain; 0 if nothing.
+  raft::Index wanted() const { return wanted_; }
+  void fetched(raft::Index low) {
+    warm_ = low;
+    wanted_ = 0;
+  }
+
+ private:
+  const raft::MemoryLog& log_;
+  std::uint64_t hot_ = ~0ULL;
+  raft::Index warm_ = 0;  ///< where the last fetched run of entries begins
+  mutable raft::Index wanted_ = 0;
+};
+
 class GroupNode;
 
 /// Who watches the machines: checkers and workload. Called at the moment of the deed.
@@ -102,6 +129,7 @@ class GroupNode {
   void apply(const raft::Entry& entry);
   void send_snapshot(const raft::SnapshotRequest& request);
   void maybe_flush();
+  void maybe_fetch();
   raft::Options raft_options() const;
 
   const Machine machine_;
@@ -115,6 +143,7 @@ class GroupNode {
   Durable durable_;
 
   ReplicaId id_;
+  std::unique_ptr<CachedLog> view_;
   std::unique_ptr<raft::Raft> raft_;
   std::uint64_t incarnation_ = 0;
   Micros tick_length_;
@@ -124,6 +153,7 @@ class GroupNode {
   GroupState staged_;         ///< of the snapshot that waits for its write
   Micros apply_free_at_ = 0;  ///< the apply thread is busy until then
   bool draining_ = false;
+  bool fetching_ = false;
   Counters counters_;
 };
 

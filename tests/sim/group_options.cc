@@ -74,6 +74,7 @@ GroupOptions draw_options(std::uint64_t seed) {
   options.payload_max = pick<std::size_t>(random, {8, 100, 1000});
   options.apply_delay_max = pick<Micros>(random, {0, 1, 50, 500}) * kMillisecond;
   options.compact_behind = pick<std::uint64_t>(random, {0, 3, 50, 100000});
+  options.log_cache = pick<std::uint64_t>(random, {0, 5, 100000});
   for (bool& on : options.faults) on = random.one_in(2);
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     if (!options.faults[kind]) drop(options, static_cast<Fault>(kind));

@@ -46,6 +46,7 @@ struct GroupOptions {
   Micros propose_interval = 20 * kMillisecond;  ///< mean time between proposals
   std::size_t payload_max = 200;
   Micros apply_delay_max = 5 * kMillisecond;
+  std::uint64_t log_cache = 100000;   ///< entries of the log that need no fetch
   std::uint64_t compact_behind = 50;  ///< entries kept behind the flushed state
 
   bool has(Fault fault) const { return faults[static_cast<std::size_t>(fault)]; }
