@@ -5,10 +5,11 @@
 // the end of a life find its routes without a scan.
 #pragma once
 
+#include <absl/container/btree_set.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,7 @@ class RouteTable {
 
   topic::SeededHash hash_;
   RouteTries tries_;
-  std::map<Life, std::set<std::string>> keys_by_life_;
+  std::map<Life, absl::btree_set<std::string>> keys_by_life_;
   std::size_t size_ = 0;
 };
 
