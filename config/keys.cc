@@ -33,7 +33,6 @@ constexpr auto kNode = &Options::node;
 constexpr auto kMqtt = &Options::mqtt;
 constexpr auto kLog = &Options::log;
 
-constexpr std::int64_t kU32 = 0xffff'ffff;
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 constexpr std::int64_t kMaxPath = 4095;
 /// The largest MQTT packet: a remaining length of four bytes, and its head [MQTT-2.1.4].
