@@ -150,7 +150,7 @@ void PostOffice::on_verdicts(const DirectoryVerdicts& verdicts) {
   for (const std::uint64_t id : verdicts.overtaken) {
     const auto found = attaching_.find(id);
     if (found == attaching_.end()) continue;
-    found->second->close(ReasonCode::session_taken_over, End::taken_over);
+    found->second->close(ReasonCode::server_busy, End::taken_over);  // a newer one came
   }
   for (const std::uint64_t id : verdicts.evicted) {
     // Not there: it has ended, and its detach is on the way.

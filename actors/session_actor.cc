@@ -83,14 +83,26 @@ void SessionActor::read_some() {
   std::memcpy(start, input_.data(), carried);
   const ssize_t n = recv(accepted_.fd, start + carried, PostOffice::kReadSize, MSG_DONTWAIT);
   if (n <= 0) {
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    session_.connection_lost();
-    office_.bury(*this);
+    socket_ended(n);
     return;
   }
   input_.clear();
   office_.new_burst();
   process({start, carried + static_cast<std::size_t>(n)});
+}
+
+/// recv() returned `n` <= 0. What a client sent before it closed still counts, a DISCONNECT above
+/// all: when that has to wait, so does the end.
+void SessionActor::socket_ended(ssize_t n) {
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  const bool waits = session_.publish_blocked() || session_.state() == Session::State::connecting;
+  if (n == 0 && waits) {
+    ended_early_ = true;
+    set_reading(false);
+    return;
+  }
+  session_.connection_lost();
+  office_.bury(*this);
 }
 
 /// Reads behind what waits already: a packet larger than the shared buffer, or a client that is not
@@ -101,9 +113,7 @@ void SessionActor::read_aside() {
   const ssize_t n = recv(accepted_.fd, input_.data() + old, PostOffice::kReadSize, MSG_DONTWAIT);
   input_.resize(old + (n > 0 ? static_cast<std::size_t>(n) : 0));
   if (n <= 0) {
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    session_.connection_lost();
-    office_.bury(*this);
+    socket_ended(n);
     return;
   }
   office_.new_burst();
@@ -206,22 +216,28 @@ void SessionActor::granted() {
   } else {
     TimingWheel::remove(timer);
   }
-  set_reading(true);
-  const std::string waiting = std::exchange(input_, {});
-  if (waiting.empty()) {
-    office_.dispatch().mark_dirty(session_);
-  } else {
-    process(waiting);
-  }
+  office_.dispatch().mark_dirty(session_);
+  serve_waiting();
 }
 
 void SessionActor::released() {
   if (phase_ != Phase::open || session_.state() != Session::State::connected) return;
-  set_reading(true);
   office_.new_burst();
-  const std::string waiting = std::exchange(input_, {});
   scan_ = 0;
+  serve_waiting();
+}
+
+/// What had to wait is served now; then the socket is read again, or its end takes effect.
+void SessionActor::serve_waiting() {
+  const std::string waiting = std::exchange(input_, {});
   process(waiting);
+  if (phase_ != Phase::open) return;
+  if (!ended_early_) {
+    if (!session_.publish_blocked()) set_reading(true);
+  } else if (!session_.publish_blocked()) {
+    session_.connection_lost();
+    office_.bury(*this);
+  }
 }
 
 void SessionActor::set_reading(bool reading) {

@@ -79,6 +79,8 @@ class SessionActor final : public Pinned {
   void on_connect();
   void on_verdict(const auth::ConnectVerdict& verdict);
   void set_reading(bool reading);
+  void socket_ended(ssize_t n);
+  void serve_waiting();
   void want_write();
   void linger();
 
@@ -87,10 +89,11 @@ class SessionActor final : public Pinned {
   Accepted accepted_;
   Phase phase_ = Phase::open;
   bool reading_ = true;
-  bool writing_ = false;     // the write event is armed
-  bool processing_ = false;  // inside process(): a flush must not end the connection under it
-  std::size_t scan_ = 0;     // see Session::receive_past_block
-  std::string input_;        // bytes that are not a whole packet yet, or that must wait
+  bool writing_ = false;      // the write event is armed
+  bool ended_early_ = false;  // the client closed while what it had sent must wait
+  bool processing_ = false;   // inside process(): a flush must not end the connection under it
+  std::size_t scan_ = 0;      // see Session::receive_past_block
+  std::string input_;         // bytes that are not a whole packet yet, or that must wait
   event read_event_{};
   event* write_event_ = nullptr;
   auth::IdentityRef identity_;

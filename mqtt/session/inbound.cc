@@ -32,7 +32,9 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   ++workspace_->counters.publishes_received;
   if (!resolve_topic(publish)) return {Event::closed, 0};
   if (publish.qos == QoS::exactly_once && received_.contains(publish.packet_id)) {
-    // Sent again before its PUBREL: the same message, acked and not dispatched [MQTT-4.3.3-10].
+    // Sent again before its PUBREL: the same message, acked and not dispatched [MQTT-4.3.3-10]; and
+    // not acked before the first one is.
+    if (awaits_ack(publish.packet_id)) return {Event::handled, 0};
     write_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success);
     return {Event::handled, 0};
   }
@@ -106,6 +108,13 @@ ReasonCode Session::judge(const codec::PublishView& publish) const {
     return ReasonCode::payload_format_invalid;  // [MQTT-3.3.2-4]
   }
   return ReasonCode::success;
+}
+
+/// True while the ack of a publish with this id is deferred.
+bool Session::awaits_ack(std::uint16_t packet_id) const {
+  return pending_acks_ &&
+         std::any_of(pending_acks_->begin(), pending_acks_->end(),
+                     [packet_id](const PendingAck& ack) { return ack.packet_id == packet_id; });
 }
 
 void Session::acknowledge(ReasonCode reason) {

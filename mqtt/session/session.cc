@@ -233,7 +233,7 @@ void Session::refuse(ReasonCode reason, End end, std::string_view why) {
 
 void Session::close(ReasonCode reason, End end, std::string_view why) {
   if (state_ == State::closed) return;
-  if (state_ == State::connecting && is_v5()) {
+  if (state_ == State::connecting) {
     refuse(reason, end, why);
     return;
   }

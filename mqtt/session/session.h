@@ -240,6 +240,7 @@ class Session {
   Step on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms);
   Step on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms);
   bool resolve_topic(codec::PublishView& publish);
+  bool awaits_ack(std::uint16_t packet_id) const;
   codec::ReasonCode judge(const codec::PublishView& publish) const;
   void on_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason,
               mqtt::TimeMs now_ms);
