@@ -193,6 +193,7 @@ bool GroupWorld::may_matter(ReplicaId id) {
 void GroupWorld::on_stranger(GroupNode& node, const raft::Message& message) {
   const std::uint64_t generation = message.to.value / 100;
   if (message.to <= node.id() || generation <= destroyed_[node.machine()]) return;
+  if (message.term < checks_.committed_term()) return;  // of a leader that is none any more
   if (may_matter(node.id())) return;
   if (node.exists()) {
     destroyed_[node.machine()] = node.id().value / 100;
