@@ -44,6 +44,7 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     }
     ++open_in_;
   }
+  if (publish.qos == QoS::exactly_once) received_.insert(publish.packet_id);
   if (const ReasonCode refusal = judge(publish); refusal != ReasonCode::success) {
     ++workspace_->counters.publishes_refused;
     if (refusal == ReasonCode::retain_not_supported) {
@@ -55,7 +56,6 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     acknowledge(refusal);
     return {Event::handled, 0};
   }
-  if (publish.qos == QoS::exactly_once) received_.insert(publish.packet_id);
   mqtt::PublicationView& publication = workspace_->publication;
   publication.info.publisher = publisher_;
   publication.info.sequence = ++sequence_;
@@ -98,16 +98,36 @@ bool Session::resolve_topic(codec::PublishView& publish) {
 
 /// What a well-formed publish may still be refused for; success: nothing.
 ReasonCode Session::judge(const codec::PublishView& publish) const {
-  const Limits& limits = workspace_->limits;
-  if (publish.topic.size() > limits.max_topic_bytes) return ReasonCode::topic_name_invalid;
-  const auto levels = 1 + std::count(publish.topic.begin(), publish.topic.end(), '/');
-  if (levels > limits.max_topic_levels) return ReasonCode::topic_name_invalid;
-  if (reserved_topic(publish.topic)) return ReasonCode::not_authorized;
-  if (publish.retain && !limits.retain_available) return ReasonCode::retain_not_supported;
+  if (const ReasonCode refusal = judge_topic(publish.topic); refusal != ReasonCode::success) {
+    return refusal;
+  }
+  if (publish.retain && !workspace_->limits.retain_available) {
+    return ReasonCode::retain_not_supported;
+  }
   if (publish.payload_is_utf8 && !codec::is_utf8(publish.payload)) {
     return ReasonCode::payload_format_invalid;  // [MQTT-3.3.2-4]
   }
   return ReasonCode::success;
+}
+
+ReasonCode Session::judge_topic(std::string_view topic) const {
+  const Limits& limits = workspace_->limits;
+  if (topic.size() > limits.max_topic_bytes) return ReasonCode::topic_name_invalid;
+  const auto levels = 1 + std::count(topic.begin(), topic.end(), '/');
+  if (levels > limits.max_topic_levels) return ReasonCode::topic_name_invalid;
+  return reserved_topic(topic) ? ReasonCode::not_authorized : ReasonCode::success;
+}
+
+/// A will must be what its client might publish [MQTT-3.2.2-13].
+ReasonCode Session::judge_will(const codec::Will& will) const {
+  if (const ReasonCode refusal = judge_topic(will.topic); refusal != ReasonCode::success) {
+    return refusal;
+  }
+  if (will.retain && !workspace_->limits.retain_available) {
+    return ReasonCode::retain_not_supported;
+  }
+  const bool text = will.payload_is_utf8 && !codec::is_utf8(will.payload);
+  return text ? ReasonCode::payload_format_invalid : ReasonCode::success;
 }
 
 /// True while the ack of a publish with this id is deferred.
@@ -155,10 +175,8 @@ void Session::finish_publish(std::uint16_t packet_id, QoS qos, ReasonCode reason
     write_ack(PacketType::puback, packet_id, reason);
     return;
   }
-  if (codec::is_error(reason)) {
-    received_.erase(packet_id);
-    --open_in_;  // an error in PUBREC ends the flow [MQTT-4.3.3-9]
-  }
+  // An error in PUBREC ends the flow [MQTT-4.3.3-9], unless an early PUBREL has.
+  if (codec::is_error(reason) && received_.erase(packet_id)) --open_in_;
   write_ack(PacketType::pubrec, packet_id, reason);
 }
 
@@ -168,14 +186,14 @@ void Session::write_ack(PacketType type, std::uint16_t packet_id, ReasonCode rea
                                          (type == PacketType::pubrel ? 2U : 0U));
     const char bytes[4] = {first, 2, static_cast<char>(packet_id >> 8),
                            static_cast<char>(packet_id & 0xFF)};
-    output_.append_control({bytes, sizeof bytes});
+    write({bytes, sizeof bytes});
     return;
   }
   codec::Ack ack;
   ack.type = type;
   ack.packet_id = packet_id;
   ack.reason = reason;
-  write_control(*this, ack);
+  write_control(ack);
 }
 
 void Session::on_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason,

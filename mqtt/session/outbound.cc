@@ -100,14 +100,10 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
       .retain = delivery.retain,
   };
   const std::size_t payload = publication.payload.size();
-  if (codec::publish_size(head, payload, version_) + 3 > maximum_packet_size_) {  // 3: an alias
+  if (alias_maximum_out_ > 0) use_alias(head, payload);
+  if (codec::publish_size(head, payload, version_) > maximum_packet_size_) {
     ++workspace_->counters.dropped_too_large;
     return false;
-  }
-  if (alias_maximum_out_ > 0) {
-    bool known = false;
-    head.topic_alias = alias_for(publication.topic, known);
-    if (known) head.topic = {};
   }
   std::string& scratch = workspace_->encode_scratch;
   scratch.clear();
@@ -122,20 +118,24 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
   return true;
 }
 
-/// The first topics a client gets have an alias each; `known` when it was told before. 0: none.
-std::uint16_t Session::alias_for(std::string_view topic, bool& known) {
+/// The first topics a client gets have an alias each, which stands for them from then on. One is
+/// only told in a packet that the client takes.
+void Session::use_alias(codec::PublishHead& head, std::size_t payload) {
   if (!aliases_) aliases_ = std::make_unique<Aliases>();
   auto& out = aliases_->out;
-  if (const auto found = out.find(absl::string_view(topic.data(), topic.size()));
-      found != out.end()) {
-    known = true;
-    return found->second;
+  const absl::string_view topic(head.topic.data(), head.topic.size());
+  if (const auto found = out.find(topic); found != out.end()) {
+    head.topic_alias = found->second;
+    head.topic = {};
+    return;
   }
-  known = false;
-  if (out.size() >= alias_maximum_out_) return 0;
-  const auto alias = static_cast<std::uint16_t>(out.size() + 1);
-  out.emplace(std::string(topic), alias);
-  return alias;
+  if (out.size() >= alias_maximum_out_) return;
+  head.topic_alias = static_cast<std::uint16_t>(out.size() + 1);
+  if (codec::publish_size(head, payload, version_) > maximum_packet_size_) {
+    head.topic_alias = 0;
+  } else {
+    out.emplace(std::string(head.topic), head.topic_alias);
+  }
 }
 
 Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, QoS qos) {

@@ -53,6 +53,9 @@ class Output {
   /// Bytes waiting, referenced payloads included.
   std::size_t size() const { return pending_; }
 
+  /// Of these, control packets that overtake.
+  std::size_t urgent_size() const { return urgent_ ? urgent_->bytes.size() - urgent_->sent : 0; }
+
   /// Room for `n` bytes at the end, which count as written at once. Valid until the next call.
   /// Requires: whole packets, or a head that append_payload completes, are written before the next
   /// append_control or consume.

@@ -5,6 +5,8 @@
 
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
+#include "mqtt/codec/reasons.h"
+#include "mqtt/codec/utf8.h"
 #include "mqtt/session/session_write.h"
 
 namespace skald::session {
@@ -21,6 +23,48 @@ bool may_overtake(PacketType type) {
          type == PacketType::pubcomp || type == PacketType::pingreq;
 }
 
+/// What may wait for a client that sends and does not read, beside publishes.
+constexpr std::size_t kUrgentMax = 1024 * 1024;
+
+/// A reason for the end, in a packet that may not have it: the nearest one that it may have.
+ReasonCode allowed_in(PacketType type, ReasonCode reason) {
+  if (codec::reason_allowed(type, static_cast<std::uint8_t>(reason))) return reason;
+  switch (reason) {
+    case ReasonCode::server_shutting_down:
+      return ReasonCode::server_unavailable;
+    case ReasonCode::session_taken_over:
+      return ReasonCode::server_busy;
+    default:
+      return type == PacketType::connack ? ReasonCode::unspecified_error
+                                         : ReasonCode::protocol_error;
+  }
+}
+
+/// DISCONNECT by a client has fewer reasons than by a server (MQTT 5.0 table 3-13).
+bool client_may_say(ReasonCode reason) {
+  switch (reason) {
+    case ReasonCode::not_authorized:
+    case ReasonCode::server_busy:
+    case ReasonCode::server_shutting_down:
+    case ReasonCode::bad_authentication_method:
+    case ReasonCode::keep_alive_timeout:
+    case ReasonCode::session_taken_over:
+    case ReasonCode::topic_filter_invalid:
+    case ReasonCode::retain_not_supported:
+    case ReasonCode::qos_not_supported:
+    case ReasonCode::use_another_server:
+    case ReasonCode::server_moved:
+    case ReasonCode::shared_subscriptions_not_supported:
+    case ReasonCode::connection_rate_exceeded:
+    case ReasonCode::maximum_connect_time:
+    case ReasonCode::subscription_identifiers_not_supported:
+    case ReasonCode::wildcard_subscriptions_not_supported:
+      return false;
+    default:
+      return true;
+  }
+}
+
 /// A CONNECT is the only packet before authentication: nothing larger is worth waiting for.
 constexpr std::size_t kMaxConnectSize = 256 * 1024;
 
@@ -34,6 +78,8 @@ End end_of(ReasonCode reason) {
       return End::packet_too_large;
     case ReasonCode::topic_alias_invalid:
       return End::topic_alias;
+    case ReasonCode::quota_exceeded:
+      return End::quota;
     default:
       return End::protocol_error;
   }
@@ -102,7 +148,7 @@ Session::Step Session::on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms)
   switch (frame.type()) {
     case PacketType::publish:
       if (state_ == State::connected) return on_publish(frame, now_ms);
-      break;
+      return fail(ReasonCode::protocol_error, "packet out of place");
     case PacketType::puback:
     case PacketType::pubrec:
     case PacketType::pubrel:
@@ -149,7 +195,7 @@ Session::Step Session::on_control(const codec::Frame& frame, mqtt::TimeMs now_ms
     return on_disconnect(*disconnect);
   }
   if (std::holds_alternative<codec::Pingreq>(packet)) {
-    write_control(*this, codec::Pingresp{});
+    write_control(codec::Pingresp{});
     return {Event::handled, 0};
   }
   const bool subscribe = std::holds_alternative<codec::Subscribe>(packet);
@@ -164,6 +210,7 @@ Session::Step Session::on_connect(codec::Connect connect) {
   version_ = connect.version;
   bridge_ = connect.bridge;
   clean_start_ = connect.clean_start;
+  expiry_was_zero_ = connect.session_expiry_s == 0;
   keep_alive_s_ = connect.keep_alive_s;
   request_problem_information_ = connect.request_problem_information;
   maximum_packet_size_ = connect.maximum_packet_size;
@@ -182,7 +229,21 @@ Session::Step Session::on_connect(codec::Connect connect) {
            too_long ? "client identifier too long" : "client identifier missing");
     return {Event::closed, 0};
   }
-  return {Event::connect, 0};
+  const ReasonCode refusal = judge_connect();
+  if (refusal == ReasonCode::success) return {Event::connect, 0};
+  const End end = refusal == ReasonCode::not_authorized              ? End::not_authorized
+                  : refusal == ReasonCode::bad_authentication_method ? End::bad_credentials
+                                                                     : End::protocol_error;
+  refuse(refusal, end,
+         refusal == ReasonCode::bad_authentication_method ? "authentication method not supported"
+                                                          : "will not acceptable");
+  return {Event::closed, 0};
+}
+
+/// What a CONNECT may be refused for without knowing the client; success: nothing.
+ReasonCode Session::judge_connect() {
+  if (connect_->authentication_method) return ReasonCode::bad_authentication_method;
+  return connect_->will ? judge_will(*connect_->will) : ReasonCode::success;
 }
 
 void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
@@ -214,7 +275,8 @@ void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
   if (connect_->request_response_information && !identity.response_information.empty()) {
     connack.response_information = std::string(identity.response_information);
   }
-  write_control(*this, connack);
+  write_control(connack);
+  if (state_ == State::closed) return;  // it does not fit
   if (connect_->will) will_ = std::make_unique<codec::Will>(std::move(*connect_->will));
   connect_.reset();
   state_ = State::connected;
@@ -223,12 +285,12 @@ void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
 void Session::refuse(ReasonCode reason, End end, std::string_view why) {
   SKALD_ASSERT(state_ == State::connecting);
   codec::Connack connack;
-  connack.reason = reason;
+  connack.reason = is_v5() ? allowed_in(PacketType::connack, reason) : reason;
   if (!why.empty() && request_problem_information_) connack.reason_string = std::string(why);
-  write_control(*this, connack);
-  connect_.reset();
   state_ = State::closed;
   end_ = end;
+  write_control(connack);
+  connect_.reset();
 }
 
 void Session::close(ReasonCode reason, End end, std::string_view why) {
@@ -237,15 +299,15 @@ void Session::close(ReasonCode reason, End end, std::string_view why) {
     refuse(reason, end, why);
     return;
   }
-  if (state_ == State::connected && is_v5()) {
-    codec::Disconnect disconnect;
-    disconnect.reason = reason;
-    if (!why.empty() && request_problem_information_) disconnect.reason_string = std::string(why);
-    write_control(*this, disconnect);
-  }
+  const bool tell = state_ == State::connected && is_v5();
   connect_.reset();
   state_ = State::closed;
   end_ = end;
+  if (!tell) return;
+  codec::Disconnect disconnect;
+  disconnect.reason = allowed_in(PacketType::disconnect, reason);
+  if (!why.empty() && request_problem_information_) disconnect.reason_string = std::string(why);
+  write_control(disconnect);
 }
 
 void Session::connection_lost(End end) {
@@ -257,11 +319,13 @@ void Session::connection_lost(End end) {
 }
 
 Session::Step Session::on_disconnect(const codec::Disconnect& disconnect) {
-  if (disconnect.session_expiry_s.value_or(0) != 0) {
-    // Every session here has expiry 0, which a DISCONNECT must not raise [MQTT-3.14.2-2].
+  if (expiry_was_zero_ && disconnect.session_expiry_s.value_or(0) != 0) {  // [MQTT-3.14.2-2]
     return fail(ReasonCode::protocol_error, "session expiry raised from zero");
   }
-  if (disconnect.reason != ReasonCode::disconnect_with_will) will_.reset();  // [MQTT-3.1.2-10]
+  if (!client_may_say(disconnect.reason)) {
+    return fail(ReasonCode::protocol_error, "DISCONNECT reason that only a server may give");
+  }
+  if (disconnect.reason == ReasonCode::success) will_.reset();  // only then [MQTT-3.1.2-10]
   state_ = State::closed;
   end_ = End::by_client;
   return {Event::closed, 0};
@@ -287,6 +351,14 @@ Session::Step Session::fail(ReasonCode reason, const char* message) {
   return {Event::closed, 0};
 }
 
+/// Appends control packets. A client that sends and does not read must not fill the memory.
+void Session::write(std::string_view packets) {
+  output_.append_control(packets);
+  if (output_.urgent_size() > kUrgentMax && state_ == State::connected) [[unlikely]] {
+    close(ReasonCode::quota_exceeded, End::quota, "answers are not read");
+  }
+}
+
 std::optional<codec::Will> Session::take_will() {
   if (!will_) return std::nullopt;
   codec::Will will = std::move(*will_);
@@ -299,7 +371,7 @@ void Session::subscribed(std::uint16_t packet_id, std::vector<ReasonCode> reason
   codec::Suback suback;
   suback.packet_id = packet_id;
   suback.reasons = std::move(reasons);
-  write_control(*this, suback);
+  write_control(suback);
 }
 
 void Session::unsubscribed(std::uint16_t packet_id, std::vector<ReasonCode> reasons) {
@@ -307,7 +379,7 @@ void Session::unsubscribed(std::uint16_t packet_id, std::vector<ReasonCode> reas
   codec::Unsuback unsuback;
   unsuback.packet_id = packet_id;
   unsuback.reasons = std::move(reasons);
-  write_control(*this, unsuback);
+  write_control(unsuback);
 }
 
 bool Session::add_subscription(const std::string& filter, const Subscription& subscription,

@@ -163,6 +163,14 @@ class Session {
   /// While set, QoS 0 messages are dropped as long as the session is behind.
   void set_slow(bool slow) { slow_ = slow; }
   bool slow() const { return slow_; }
+  /// The socket took something: what was queued because too much waited for it goes out, which no
+  /// ack would bring about. True when there is something new to flush.
+  bool drained(mqtt::TimeMs now_ms) {
+    if (!queue_ || queue_->messages.empty()) return false;
+    const std::size_t before = output_.size();
+    pump(now_ms);
+    return output_.size() != before;
+  }
   /// Messages for shared groups that this session will not finish: not yet sent, or QoS 1 sent and
   /// not acked [MQTT-4.8.2-4..6]. To be called once, after the end.
   std::vector<SharedMessage> take_unfinished_shared();
@@ -242,6 +250,7 @@ class Session {
   bool resolve_topic(codec::PublishView& publish);
   bool awaits_ack(std::uint16_t packet_id) const;
   codec::ReasonCode judge(const codec::PublishView& publish) const;
+  codec::ReasonCode judge_topic(std::string_view topic) const;
   void on_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason,
               mqtt::TimeMs now_ms);
   void on_puback(std::uint16_t packet_id, codec::ReasonCode reason, mqtt::TimeMs now_ms);
@@ -250,16 +259,21 @@ class Session {
   void on_pubcomp(std::uint16_t packet_id, mqtt::TimeMs now_ms);
   Step on_control(const codec::Frame& frame, mqtt::TimeMs now_ms);
   Step on_connect(codec::Connect connect);
+  codec::ReasonCode judge_connect();
+  codec::ReasonCode judge_will(const codec::Will& will) const;
   Step on_disconnect(const codec::Disconnect& disconnect);
   Step fail(codec::ReasonCode reason, const char* message);
 
+  template <class Packet>
+  void write_control(Packet packet);
+  void write(std::string_view packets);
   void write_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason);
   void finish_publish(std::uint16_t packet_id, codec::QoS qos, codec::ReasonCode reason);
 
   bool send(WireForms& forms, const Delivery& delivery, codec::QoS qos, std::uint16_t packet_id);
   bool send_special(WireForms& forms, const Delivery& delivery, codec::QoS qos,
                     std::uint16_t packet_id);
-  std::uint16_t alias_for(std::string_view topic, bool& known);
+  void use_alias(codec::PublishHead& head, std::size_t payload);
   Outcome enqueue(WireForms& forms, const Delivery& delivery, codec::QoS qos);
   void pump(mqtt::TimeMs now_ms);
 
@@ -270,6 +284,7 @@ class Session {
   bool slow_ = false;
   bool bridge_ = false;
   bool clean_start_ = true;
+  bool expiry_was_zero_ = true;  // of CONNECT, whatever CONNACK said
   bool request_problem_information_ = true;
   End end_ = End::none;
   std::uint16_t keep_alive_s_ = 0;

@@ -20,20 +20,28 @@ void encode_for(const Packet& packet, codec::Version version, std::string& out) 
 }
 
 /// Reason strings and user properties must not make a packet too large for the client
-/// [MQTT-3.2.2-19]: it is then written without them.
+/// [MQTT-3.2.2-19]: it is then written without them. What is too large even so is not sent
+/// [MQTT-3.1.2-24], and the session ends: the client would wait for it in vain.
 template <class Packet>
-void write_control(Session& session, Packet packet) {
-  std::string& scratch = session.workspace().encode_scratch;
+void Session::write_control(Packet packet) {
+  std::string& scratch = workspace_->encode_scratch;
   scratch.clear();
-  encode_for(packet, session.version(), scratch);
+  encode_for(packet, version_, scratch);
   if constexpr (requires { packet.reason_string; }) {
-    if (scratch.size() > session.maximum_packet_size() && packet.reason_string) {
+    if (scratch.size() > maximum_packet_size_ && packet.reason_string) {
       packet.reason_string.reset();
       scratch.clear();
-      encode_for(packet, session.version(), scratch);
+      encode_for(packet, version_, scratch);
     }
   }
-  session.output().append_control(scratch);
+  if (scratch.size() <= maximum_packet_size_) {
+    write(scratch);
+  } else if (state_ == State::connecting) {
+    connection_lost(End::packet_too_large);
+  } else {
+    close(codec::ReasonCode::packet_too_large, End::packet_too_large,
+          "answer larger than the client takes");
+  }
 }
 
 }  // namespace skald::session
