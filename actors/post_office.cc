@@ -325,6 +325,7 @@ void PostOffice::on_round() noexcept {
       gone->end();
     }
   } while (!buried_.empty() || !dispatch_.dirty().empty());
+  if (dispatch_.has_batches()) send_batches(nullptr);  // of sessions that ended: given to others
   if (!directory_changes_.empty()) {
     caf::anon_send(node_.directory,
                    DirectoryChanges{loop().index(), std::exchange(directory_changes_, {})});

@@ -280,6 +280,7 @@ void SessionActor::flush() {
       break;
     }
   }
+  if (session_.drained(office_.now_ms())) office_.dispatch().mark_dirty(session_);
   office_.progressed(*this);
   if (session_.state() == Session::State::closed && !processing_) linger();
 }
