@@ -44,6 +44,16 @@ GroupNode* GroupWorld::leader() {
   return best;
 }
 
+/// The one with the lowest term: it may be deposed and not know it.
+GroupNode* GroupWorld::oldest_leader() {
+  GroupNode* oldest = nullptr;
+  for (auto& [machine, node] : nodes_) {
+    if (!node.up() || node.paused() || !node.raft().leads()) continue;
+    if (oldest == nullptr || node.raft().term() < oldest->raft().term()) oldest = &node;
+  }
+  return oldest;
+}
+
 GroupNode* GroupWorld::any_up() {
   GroupNode& node = nodes_.at(static_cast<Machine>(random_work_.between(1, options_.machines)));
   return node.up() && !node.paused() ? &node : nullptr;
@@ -92,7 +102,8 @@ void GroupWorld::on_applied(GroupNode& node, const raft::Entry& entry) {
 }
 
 void GroupWorld::read() {
-  GroupNode* const node = random_work_.one_in(2) ? any_up() : leader();
+  const std::uint64_t whom = random_work_.below(3);
+  GroupNode* const node = whom == 0 ? any_up() : whom == 1 ? leader() : oldest_leader();
   if (node == nullptr) return;
   const std::uint64_t context = next_command_++;
   if (node->raft().read(context) != raft::Refusal::kNone) return;

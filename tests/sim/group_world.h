@@ -78,6 +78,7 @@ class GroupWorld final : private GroupObserver {
   void transfer();
   ReplicaId id_for(Machine machine, const raft::Config& config);
   GroupNode* leader();
+  GroupNode* oldest_leader();
   GroupNode* any_up();
   Client& client(GroupNode& node);
   void serve_reads(GroupNode& node);
