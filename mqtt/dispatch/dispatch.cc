@@ -261,10 +261,8 @@ void Dispatch::receive(const LoopBatch& batch, mqtt::TimeMs now_ms) {
       continue;
     }
     Session* member = find(item.member);
-    const bool delivered =
-        member != nullptr && deliver_to(*member, {.granted = item.member_qos,
-                                                  .group = &item.group,
-                                                  .redispatches = item.redispatches});
+    const bool delivered = member != nullptr &&
+                           hand_to_member(*member, item.group, item.member_qos, item.redispatches);
     // Gone or full since it was chosen: another member gets it.
     if (!delivered) {
       redispatch({item.publication, item.group, item.redispatches + 1}, item.member, now_ms);

@@ -152,6 +152,8 @@ class Dispatch {
   bool deliver_to(session::Session& session, const session::Delivery& delivery);
   bool deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication,
                       std::uint32_t redispatches, std::uint64_t excluded);
+  bool hand_to_member(session::Session& member, const session::GroupKeyRef& group, codec::QoS qos,
+                      std::uint32_t redispatches);
   bool deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
                          mqtt::PublicationView& publication, std::uint32_t redispatches);
   share::Standing standing(const dist::GroupMember& member,

@@ -49,11 +49,22 @@ bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView&
   }
 }
 
+/// With what the member's own subscription asks for [MQTT-3.3.4-3] [MQTT-3.3.1-13].
+bool Dispatch::hand_to_member(Session& member, const session::GroupKeyRef& group, codec::QoS qos,
+                              std::uint32_t redispatches) {
+  session::Delivery delivery{.granted = qos, .group = &group, .redispatches = redispatches};
+  const Session::Subscription* special = member.special_share(*group);
+  if (special != nullptr) {
+    delivery.retain = special->options.retain_as_published && forms_.publication().info.retain;
+    if (special->id != 0) delivery.subscription_ids = {&special->id, 1};
+  }
+  return deliver_to(member, delivery);
+}
+
 bool Dispatch::deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
                                  mqtt::PublicationView& publication, std::uint32_t redispatches) {
   if (member.loop == options_.loop) {
-    return deliver_to(*find(member.session),
-                      {.granted = member.qos, .group = &target.key, .redispatches = redispatches});
+    return hand_to_member(*find(member.session), target.key, member.qos, redispatches);
   }
   batch(member.loop, {.publication = publication.share(),
                       .member = member.session,

@@ -110,6 +110,7 @@ Session::Step Session::receive(std::string_view in, mqtt::TimeMs now_ms) {
     case codec::FrameStatus::malformed:
       return fail(ReasonCode::malformed_packet, "remaining length malformed");
     case codec::FrameStatus::complete:
+      needed_ = 0;  // of a packet that has come whole
       break;
   }
   if (publish_blocked_ && !may_overtake(found.frame.type())) return {Event::blocked, 0};
@@ -339,9 +340,10 @@ Session::Step Session::fail(ReasonCode reason, const char* message) {
     if (reason == ReasonCode::unsupported_protocol_version) {
       codec::Connack connack;
       connack.reason = reason;
-      codec::encode(connack, Version::v311, workspace_->encode_scratch);
-      output_.append_control(workspace_->encode_scratch);
-      workspace_->encode_scratch.clear();
+      std::string& scratch = workspace_->encode_scratch;
+      scratch.clear();
+      codec::encode(connack, Version::v311, scratch);
+      output_.append_control(scratch);
     }
     state_ = State::closed;
     end_ = end;
@@ -385,6 +387,8 @@ void Session::unsubscribed(std::uint16_t packet_id, std::vector<ReasonCode> reas
 bool Session::add_subscription(const std::string& filter, const Subscription& subscription,
                                bool& replaced) {
   if (!subscriptions_) subscriptions_ = std::make_unique<Subscriptions>();
+  const bool special = subscription.id != 0 || subscription.options.retain_as_published;
+  if (special && filter.starts_with("$share/")) has_special_share_ = true;
   const auto found = subscriptions_->find(filter);
   replaced = found != subscriptions_->end();
   if (replaced) {
@@ -400,6 +404,12 @@ bool Session::remove_subscription(const std::string& filter) {
   if (!subscriptions_ || subscriptions_->erase(filter) == 0) return false;
   if (subscriptions_->empty()) subscriptions_.reset();
   return true;
+}
+
+const Session::Subscription* Session::special_share(const GroupKey& group) const {
+  if (!has_special_share_ || !subscriptions_) return nullptr;
+  const auto found = subscriptions_->find("$share/" + group.group + "/" + group.filter);
+  return found == subscriptions_->end() ? nullptr : &found->second;
 }
 
 void Session::shrink() {

@@ -215,6 +215,9 @@ class Session {
   bool add_subscription(const std::string& filter, const Subscription& subscription,
                         bool& replaced);
   bool remove_subscription(const std::string& filter);
+  /// The subscription of a member of `group` when it has an identifier or retain as published;
+  /// null when there is nothing of the kind to heed.
+  const Subscription* special_share(const GroupKey& group) const;
 
   // The shell's and dispatch's own marks.
   void* shell = nullptr;  // the connection this session belongs to
@@ -284,7 +287,8 @@ class Session {
   bool slow_ = false;
   bool bridge_ = false;
   bool clean_start_ = true;
-  bool expiry_was_zero_ = true;  // of CONNECT, whatever CONNACK said
+  bool expiry_was_zero_ = true;     // of CONNECT, whatever CONNACK said
+  bool has_special_share_ = false;  // see special_share; stays set
   bool request_problem_information_ = true;
   End end_ = End::none;
   std::uint16_t keep_alive_s_ = 0;
