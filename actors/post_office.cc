@@ -176,6 +176,7 @@ void PostOffice::accept_session(SessionActor& actor) {
 
 void PostOffice::session_over(SessionActor& actor) {
   Session& session = actor.session();
+  new_burst();  // its will and its unfinished shared messages go by the newest routes
   log_end(actor.accepted(), session);
   attaching_.erase(actor.session_id);
   if (dispatch_.find(actor.session_id) == &session) {
@@ -190,6 +191,7 @@ void PostOffice::session_over(SessionActor& actor) {
     for (const session::SharedMessage& message : session.take_unfinished_shared()) {
       dispatch_.redispatch(message, now_ms_);
     }
+    if (dispatch_.has_batches()) send_batches(nullptr);
     publish_will(actor);
   }
   if (actor.attached) {
