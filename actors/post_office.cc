@@ -191,7 +191,6 @@ void PostOffice::session_over(SessionActor& actor) {
     for (const session::SharedMessage& message : session.take_unfinished_shared()) {
       dispatch_.redispatch(message, now_ms_);
     }
-    if (dispatch_.has_batches()) send_batches(nullptr);
     publish_will(actor);
   }
   if (actor.attached) {

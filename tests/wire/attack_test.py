@@ -333,7 +333,7 @@ def test_14_deep_topics(broker):
         if version == 5:
             client.expect_end(0x90)
         else:
-            client.expect("20020005")
+            client.expect("20020003")
             client.expect_end()
     broker.client().send(publish("fence"))
     watcher.expect(publish("fence"))
