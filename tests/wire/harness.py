@@ -66,6 +66,8 @@ class Broker:
         command = [NODE, "node", *(arguments or ("--port", "0"))]
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
+        if shutil.which("setpriv"):  # a runner that is killed leaves no node behind
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
         self.process = subprocess.Popen(command, env=settings, stderr=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, text=True,
                                         errors="surrogateescape")
