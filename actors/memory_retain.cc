@@ -35,7 +35,9 @@ caf::behavior memory_retain(Self self, NodeState* node) {
           },
           [self, node](Tick) {
             const auto due = self->state.machine->next_expiry_ms();
-            if (due && *due <= node->clock.now_ms()) apply(self, *node, retain::Expire{});
+            if (!due || *due > node->clock.now_ms()) return;
+            // The rest behind what waits meanwhile.
+            if (apply(self, *node, retain::Expire{}).more) self->send(self, Tick{});
           }};
 }
 

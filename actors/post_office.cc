@@ -187,7 +187,7 @@ void PostOffice::session_over(SessionActor& actor) {
       for (const std::string& filter : filters) drop_subscription(session, filter);
     }
     dispatch_.remove(session);
-    feeds_.erase(actor.session_id);
+    drop_feed(actor.session_id);
     for (const session::SharedMessage& message : session.take_unfinished_shared()) {
       dispatch_.redispatch(message, now_ms_);
     }

@@ -12,8 +12,8 @@
 #include <array>
 #include <caf/actor.hpp>
 #include <cstdint>
+#include <deque>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -123,10 +123,12 @@ class PostOffice final : public Pinned, private Loop::Client {
   void hold(SessionActor& from);
   void settle_pressed(session::Session& publisher);
   void acknowledge_subscriptions(session::Session& session, PendingAck pending);
-  void start_feed(session::Session& session, const WantsRetained& wants);
+  void start_feed(session::Session& session, const retain::Feed::Wanted& wanted);
   void feed_ready(std::uint64_t session);
+  void send_feed_more();
   void feed_some();
   bool feed_session(session::Session& session, retain::Feed& feed);
+  void drop_feed(std::uint64_t session);
   void on_credits(const CreditReturn& returned);
   void stop();
   void maybe_stopped();
@@ -168,10 +170,16 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::uint64_t last_pending_ = 0;
   absl::flat_hash_map<std::string, std::uint32_t> adding_;  // tenant, NUL, filter: routes awaited
   dispatch::RetainHold retain_hold_;
-  std::shared_ptr<const retain::RetainSnapshot> retained_;
+  std::shared_ptr<const retain::RetainSnapshot> retained_;  // kept while there are feeds
   std::uint64_t retained_version_ = 0;
-  absl::flat_hash_map<std::uint64_t, retain::Feed> feeds_;  // by session
-  std::set<std::uint64_t> feeds_ready_;                     // sessions that may take more
+  /// What a session is owed.
+  struct OwedRetained {
+    retain::Feed feed;
+    bool ready = false;  // in feeds_ready_
+  };
+  absl::flat_hash_map<std::uint64_t, OwedRetained> feeds_;  // by session
+  std::deque<std::uint64_t> feeds_ready_;  // sessions that may take more, each once
+  bool feed_more_sent_ = false;            // a FeedMore is on the way
   session::WireForms feed_forms_;
   std::vector<DirectoryChange> directory_changes_;
   std::vector<RouteWish> wishes_;

@@ -11,8 +11,21 @@ using session::Session;
 
 namespace {
 
-/// Messages that a feed hands over in one round, before other clients get their turn.
+/// Messages that a feed hands over in one round, and feeds that get a turn in it, before other
+/// clients get theirs.
 constexpr std::size_t kFeedPerRound = 128;
+constexpr std::size_t kFeedsPerRound = 4;
+
+ReasonCode refusal_of(retain::StoreResult result) {
+  switch (result) {
+    case retain::StoreResult::invalid:
+      return ReasonCode::topic_name_invalid;
+    case retain::StoreResult::quota:
+      return ReasonCode::quota_exceeded;
+    default:
+      return ReasonCode::implementation_specific_error;
+  }
+}
 
 }  // namespace
 
@@ -37,7 +50,7 @@ void PostOffice::on_stored(const RetainedStored& stored) {
   new_burst();
   for (const dispatch::RetainHold::Held& held : retain_hold_.stored(stored.results)) {
     Session* session = dispatch_.find(held.session);
-    ReasonCode reason = ReasonCode::quota_exceeded;
+    ReasonCode reason = refusal_of(held.result);
     if (!retain::is_refused(held.result)) {
       mqtt::PublicationView publication = mqtt::PublicationView::of(held.publication);
       const bool anyone = dispatch_.publish(publication, session, now_ms_);
@@ -57,51 +70,68 @@ void PostOffice::on_stored(const RetainedStored& stored) {
   if (dispatch_.has_batches()) send_batches(nullptr);
 }
 
-/// The retained messages of a subscription whose SUBACK has just been written.
-void PostOffice::start_feed(Session& session, const WantsRetained& wants) {
+/// The retained messages of a subscription whose SUBACK is about to be written.
+void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted) {
+  // It may have been unsubscribed, or wanted otherwise, while its route was awaited.
+  const Session::Subscriptions* subscriptions = session.subscriptions();
+  if (subscriptions == nullptr) return;
+  const auto found = subscriptions->find(wanted.filter);
+  if (found == subscriptions->end() ||
+      found->second.options.retain_handling == codec::RetainHandling::do_not_send) {
+    return;
+  }
+  if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
+  if (!retained_) return;  // nothing was ever retained
   const std::uint64_t id = session.publisher().session;
-  feeds_[id].add(wants.wanted);
+  feeds_[id].feed.add(wanted, retained_);
   feed_ready(id);
 }
 
 void PostOffice::feed_ready(std::uint64_t session) {
-  if (!feeds_.contains(session)) return;
-  if (feeds_ready_.empty()) {
-    enter();
-    caf::anon_send(this, FeedMore{});  // another round, after the sockets had their turn
-  }
-  feeds_ready_.insert(session);
+  const auto owed = feeds_.find(session);
+  if (owed == feeds_.end() || owed->second.ready) return;
+  owed->second.ready = true;
+  feeds_ready_.push_back(session);
+  send_feed_more();
+}
+
+/// Another round, after the sockets had their turn.
+void PostOffice::send_feed_more() {
+  if (feed_more_sent_) return;
+  feed_more_sent_ = true;
+  enter();
+  caf::anon_send(this, FeedMore{});
 }
 
 void PostOffice::feed_some() {
+  feed_more_sent_ = false;
   now_ms_ = node_.clock.now_ms();
   if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
-  for (const std::uint64_t id : std::exchange(feeds_ready_, {})) {
-    Session* session = dispatch_.find(id);
-    const auto feed = feeds_.find(id);
-    if (session == nullptr || feed == feeds_.end()) continue;
-    const bool more = feed_session(*session, feed->second);
-    if (feed->second.empty()) {
-      feeds_.erase(feed);
+  for (std::size_t i = 0; i < kFeedsPerRound && !feeds_ready_.empty(); ++i) {
+    const std::uint64_t id = feeds_ready_.front();
+    feeds_ready_.pop_front();
+    const auto owed = feeds_.find(id);
+    if (owed == feeds_.end()) continue;
+    owed->second.ready = false;
+    const bool more = feed_session(*dispatch_.find(id), owed->second.feed);
+    if (owed->second.feed.empty()) {
+      drop_feed(id);
     } else if (more) {
       feed_ready(id);
     }
   }
+  if (!feeds_ready_.empty()) send_feed_more();
 }
 
 /// True when the session could take more at once; otherwise its next progress brings it back.
 bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
   const auth::Identity& identity = *static_cast<SessionActor*>(session.shell)->identity();
-  dispatch_.mark_dirty(session);
   for (std::size_t i = 0; i < kFeedPerRound; ++i) {
-    const mqtt::PublicationRef* message =
-        retained_ ? feed.next(*retained_, session.tenant(), now_ms_) : nullptr;
-    if (message == nullptr) {
-      if (!retained_) feed = {};
-      return false;
-    }
-    if (!node_.authority->may_receive(identity, (*message)->topic())) continue;
+    const mqtt::PublicationRef* message = feed.next(*retained_, session.tenant(), now_ms_);
+    if (message == nullptr) return false;
     const retain::Feed::Wanted& wanted = feed.head();
+    const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
+    if (own || !node_.authority->may_receive(identity, (*message)->topic())) continue;
     const codec::QoS qos = std::min(wanted.qos, (*message)->info().qos);
     if (!session.has_room(qos)) {
       feed.put_back();
@@ -113,8 +143,17 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     session.deliver(feed_forms_, {.granted = wanted.qos,
                                   .retain = true,  // [MQTT-3.3.1-8]
                                   .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+    dispatch_.mark_dirty(session);  // only now: a flush without bytes would call us again at once
   }
   return true;
+}
+
+/// The last feed to go lets the snapshot go too: it would keep alive what has been replaced since.
+void PostOffice::drop_feed(std::uint64_t session) {
+  feeds_.erase(session);
+  if (!feeds_.empty()) return;
+  retained_.reset();
+  retained_version_ = 0;
 }
 
 }  // namespace skald::actors

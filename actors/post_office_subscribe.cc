@@ -74,7 +74,7 @@ void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending)
     return;
   }
   for (const WantsRetained& wants : pending.wants) {
-    if (!codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants);
+    if (!codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants.wanted);
   }
   session.subscribed(pending.packet_id, std::move(pending.reasons));
 }
@@ -118,7 +118,8 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
       (handling == codec::RetainHandling::send_if_new && !replaced)) {
     pending.wants.push_back({.wanted = {.filter = std::string(parsed.filter),
                                         .qos = entry.options.qos,
-                                        .subscription_id = subscription_id},
+                                        .subscription_id = subscription_id,
+                                        .no_local = subscription.options.no_local},
                              .entry = ack.entry});
   }
   const bool first = dispatch_.subscribe(session, parsed.filter, subscription, replaced);
@@ -190,16 +191,17 @@ void PostOffice::drop_subscription(Session& session, const std::string& filter) 
   const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
   if (parsed.shared()) {
     leave_group(session, parsed, 0);
-  } else if (dispatch_.unsubscribe(session, parsed.filter)) {
-    wish({.kind = RouteWish::Kind::unsubscribe,
-          .tenant = session.tenant(),
-          .filter = std::string(parsed.filter),
-          .token = 0,
-          .group = {},
-          .member = {}});
-  }
-  if (const auto feed = feeds_.find(session.publisher().session); feed != feeds_.end()) {
-    feed->second.cancel(parsed.filter);
+  } else {
+    if (dispatch_.unsubscribe(session, parsed.filter)) {
+      wish({.kind = RouteWish::Kind::unsubscribe,
+            .tenant = session.tenant(),
+            .filter = std::string(parsed.filter),
+            .token = 0,
+            .group = {},
+            .member = {}});
+    }
+    const auto owed = feeds_.find(session.publisher().session);
+    if (owed != feeds_.end()) owed->second.feed.cancel(parsed.filter);
   }
   session.remove_subscription(filter);
 }

@@ -16,6 +16,7 @@ void RetainHold::hold_retained(std::uint64_t session, mqtt::PublicationRef publi
 
 void RetainHold::hold_behind(std::uint64_t session, mqtt::PublicationRef publication,
                              std::optional<std::uint32_t> ticket) {
+  SKALD_ASSERT(holds(session));
   lines_[session].push_back(
       {.publication = std::move(publication), .session = session, .ticket = ticket});
 }

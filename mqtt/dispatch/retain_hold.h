@@ -35,7 +35,7 @@ class RetainHold {
   /// A retained publish: to be stored. What must be stored comes back through take_to_store().
   void hold_retained(std::uint64_t session, mqtt::PublicationRef publication,
                      std::optional<std::uint32_t> ticket);
-  /// A publish behind it.
+  /// A publish behind it. Requires: holds(session).
   void hold_behind(std::uint64_t session, mqtt::PublicationRef publication,
                    std::optional<std::uint32_t> ticket);
 

@@ -4,33 +4,32 @@
 
 namespace skald::retain {
 
-void Feed::add(Wanted wanted) {
+void Feed::add(Wanted wanted, SnapshotRef from) {
   cancel(wanted.filter);
-  line_.push_back(std::move(wanted));
+  line_.push_back({.wanted = std::move(wanted), .from = std::move(from)});
 }
 
 void Feed::cancel(std::string_view filter) {
   if (line_.empty()) return;
-  if (line_.front().filter == filter) {
+  if (line_.front().wanted.filter == filter) {
     finish_head();
     return;  // a filter is in the line once
   }
-  std::erase_if(line_, [filter](const Wanted& wanted) { return wanted.filter == filter; });
+  std::erase_if(line_, [filter](const Waiting& one) { return one.wanted.filter == filter; });
 }
 
 void Feed::finish_head() {
   line_.pop_front();
   messages_ = {};
   position_ = 0;
-  looked_up_ = false;
 }
 
 const mqtt::PublicationRef* Feed::next(const RetainSnapshot& now, std::string_view tenant,
                                        mqtt::TimeMs now_ms) {
   while (!line_.empty()) {
-    if (!looked_up_) {
-      messages_ = now.match(tenant, line_.front().filter);
-      looked_up_ = true;
+    if (line_.front().from) {
+      messages_ = line_.front().from->match(tenant, line_.front().wanted.filter);
+      line_.front().from.reset();
     }
     while (position_ < messages_.size()) {
       const mqtt::PublicationRef& message = messages_[position_++];

@@ -1,12 +1,14 @@
 #include "mqtt/retain/record.h"
 
 #include "config/base/coding.h"
+#include "mqtt/topic/topic.h"
 
 namespace skald::retain {
 
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kMaxTenantBytes = 65535;  // what a Publication holds
 
 }  // namespace
 
@@ -38,7 +40,9 @@ Result<mqtt::PublicationRef> decode_record(std::string_view key, std::string_vie
   const std::string tenant = keys.ordered();
   const std::string topic = keys.ordered();
   Reader reader(value);
-  if (reader.version(kVersion) != kVersion) return Error{"retained record of a newer version"};
+  if (reader.version(kVersion) != kVersion && reader.newer_version() != 0) {
+    return Error{"retained record of a newer version"};
+  }
   mqtt::PublicationInfo info;
   info.retain = true;
   info.stamp_ms = reader.varint();
@@ -50,7 +54,10 @@ Result<mqtt::PublicationRef> decode_record(std::string_view key, std::string_vie
   info.sequence = reader.varint();
   const std::string_view properties = reader.bytes();
   const std::string_view payload = reader.bytes();
-  if (!keys.done() || !reader.done() || qos > 2) return Error{"retained record is damaged"};
+  // No command stores such a thing: an empty payload clears, an invalid topic is refused.
+  const bool impossible = qos > 2 || payload.empty() || tenant.size() > kMaxTenantBytes ||
+                          topic::check_name(topic) != topic::Refusal::none;
+  if (!keys.done() || !reader.done() || impossible) return Error{"retained record is damaged"};
   info.qos = static_cast<codec::QoS>(qos);
   return mqtt::Publication::make(info, tenant, topic, properties, payload);
 }

@@ -15,7 +15,7 @@ namespace skald::retain {
 
 std::string record_key(std::string_view tenant, std::string_view topic);
 std::string record_value(const mqtt::Publication& publication);
-/// The reverse of both.
+/// The reverse of both. Fails when they are not what a command could have stored.
 Result<mqtt::PublicationRef> decode_record(std::string_view key, std::string_view value);
 
 }  // namespace skald::retain

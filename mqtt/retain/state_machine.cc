@@ -82,13 +82,15 @@ StoreResult StateMachine::store(const mqtt::PublicationRef& publication) {
   }
   const auto* trie = tries_.find(tenant);
   const mqtt::PublicationRef* old = trie == nullptr ? nullptr : trie->find(topic);
-  Usage after = usage(tenant);
+  const Usage before = usage(tenant);
+  Usage after = before;
   if (old != nullptr) after.bytes -= (*old)->size_bytes();
   after.messages += old == nullptr ? 1 : 0;
   after.bytes += publication->size_bytes();
-  if (after.messages > limits_.max_messages || after.bytes > limits_.max_bytes) {
-    return StoreResult::quota;
-  }
+  // Over a limit that was lowered since, what is there may still be replaced by less.
+  const bool too_many = after.messages > before.messages && after.messages > limits_.max_messages;
+  const bool too_large = after.bytes > before.bytes && after.bytes > limits_.max_bytes;
+  if (too_many || too_large) return StoreResult::quota;
   put(publication);
   return StoreResult::done;
 }

@@ -28,7 +28,7 @@ enum class StoreResult : std::uint8_t {
   done,         // stored, or cleared
   quota,        // refused: the tenant's limit of messages or bytes; what was there stays
   wrong_range,  // refused: outside this range's boundary
-  invalid,      // refused: no valid tenant or topic name
+  invalid,      // refused: no valid topic name
 };
 
 constexpr bool is_refused(StoreResult result) { return result != StoreResult::done; }

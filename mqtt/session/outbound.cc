@@ -35,7 +35,7 @@ bool Session::behind() const {
 
 bool Session::has_room(QoS qos) const {
   if (output_.size() > workspace_->limits.output_high_water_bytes) return false;
-  if (qos == QoS::at_most_once) return true;
+  if (qos == QoS::at_most_once) return !slow_ || !behind();
   return window_.open() < window_.size() && (!queue_ || queue_->messages.empty());
 }
 
