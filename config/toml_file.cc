@@ -139,12 +139,13 @@ class Collector {
 
 Settings read_toml(const std::string& file_name, const std::string& text) {
   Settings failed;
-  if (const std::optional<ScanProblem> problem = scan_toml(text)) {
-    failed.errors.push_back(file_name + ":" + std::to_string(problem->line) + ": " +
-                            std::string(problem->what));
+  const ScannedToml scanned = scan_toml(text);
+  if (scanned.problem) {
+    failed.errors.push_back(file_name + ":" + std::to_string(scanned.problem->line) + ": " +
+                            std::string(scanned.problem->what));
     return failed;
   }
-  const toml::parse_result parsed = toml::parse(text);
+  const toml::parse_result parsed = toml::parse(scanned.ascii);
   if (!parsed) {
     const toml::source_region& source = parsed.error().source();
     failed.errors.push_back(place(file_name, source) + ": " +

@@ -1,33 +1,85 @@
 #include "config/toml_scan.h"
 
+#include <array>
+#include <cstdint>
+#include <utility>
+
 namespace skald::config {
 namespace {
+
+/// A character beyond ASCII at the head of `text`; size 0 when it is not well-formed UTF-8.
+struct Character {
+  std::uint32_t code = 0;
+  std::size_t size = 0;
+};
+
+Character character_at(std::string_view text) {
+  static constexpr std::array<std::uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x1'0000};
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
+  if (size == 0 || first > 0xf4 || text.size() < size) return {};
+  std::uint32_t code = first & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xc0U) != 0x80) return {};
+    code = (code << 6) | (byte & 0x3fU);
+  }
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < kSmallest[size] || surrogate || code > 0x10'ffff) return {};
+  return {code, size};
+}
 
 /// Follows strings and comments from byte to byte.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
-  std::optional<ScanProblem> run() {
+  ScannedToml run() {
     while (at_ < text_.size()) {
       const auto byte = static_cast<unsigned char>(text_[at_]);
-      if (is_control(byte)) return ScanProblem{line_, "holds a control character"};
-      if (byte >= 0x80 && quote_.empty() && !in_comment_) {
-        return ScanProblem{line_, "holds a character beyond ASCII outside of quotes"};
+      if (byte >= 0x80) {
+        if (const char* problem = beyond_ascii()) return refused(problem);
+        continue;
       }
+      if (is_control(byte)) return refused("holds a control character");
       if (byte == '\\' && is_basic_string() && beyond_ascii_follows()) {
-        return ScanProblem{line_, "holds a character beyond ASCII after a backslash"};
+        return refused("holds a character beyond ASCII after a backslash");
       }
       const bool quotes = byte == '"' || byte == '\'';
       if (quotes && quote_.empty() && !in_comment_ && !may_open_string()) {
-        return ScanProblem{line_, "holds a quote out of place"};
+        return refused("holds a quote out of place");
       }
+      const std::size_t before = at_;
       step(text_[at_]);
+      ascii_.append(text_.substr(before, at_ - before));
     }
-    return std::nullopt;
+    return {.problem = std::nullopt, .ascii = std::move(ascii_)};
   }
 
  private:
+  ScannedToml refused(std::string_view why) const {
+    return {.problem = ScanProblem{line_, why}, .ascii = {}};
+  }
+
+  /// Takes the character beyond ASCII that is next; why it cannot be taken, or null.
+  const char* beyond_ascii() {
+    const Character next = character_at(rest());
+    if (next.size == 0) return "is not UTF-8";
+    if (in_comment_) {
+      ascii_ += '?';
+    } else if (is_basic_string()) {
+      static constexpr std::string_view kHex = "0123456789abcdef";
+      ascii_ += "\\U";
+      for (int shift = 28; shift >= 0; shift -= 4) ascii_ += kHex[(next.code >> shift) & 0xf];
+    } else {
+      return quote_.empty() ? "holds a character beyond ASCII outside of quotes"
+                            : "holds a character beyond ASCII in single quotes; use double ones";
+    }
+    at_ += next.size;
+    last_ = '?';
+    return nullptr;
+  }
+
   bool is_control(unsigned char byte) const {
     const bool ends_line = byte == '\n' || (byte == '\r' && rest().starts_with("\r\n"));
     return byte == 0x7f || (byte < 0x20 && byte != '\t' && !ends_line);
@@ -86,6 +138,7 @@ class Scanner {
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t line_ = 1;
+  std::string ascii_;
   bool in_comment_ = false;
   char last_ = '\n';        // the last that is no white space
   std::string_view quote_;  // what ends the string that `at_` is in
@@ -93,6 +146,6 @@ class Scanner {
 
 }  // namespace
 
-std::optional<ScanProblem> scan_toml(std::string_view text) { return Scanner(text).run(); }
+ScannedToml scan_toml(std::string_view text) { return Scanner(text).run(); }
 
 }  // namespace skald::config

@@ -14,6 +14,8 @@
 namespace skald::config {
 namespace {
 
+using namespace std::string_literals;
+
 LoadRequest from_file(const std::string& text) {
   LoadRequest request;
   request.file = ConfigFile{"node.toml", text};
@@ -214,9 +216,16 @@ BOOST_AUTO_TEST_CASE(bytes_that_never_reach_the_parser) {
   }
   const std::string u = "\xc3\xbc";
   for (const std::string& bad :
-       {u, "[" + u + "]", "a = 'b'" + u, "a = \"\\\\\"" + u, "a = '''b''" + u + "'''''" + u,
+       {u, "[" + u + "]", "a = 'b'" + u, "a = \"\\\\\"" + u, "a = '''b'''''" + u,
         "a = \"\"\"\n\"\"\"\"\"" + u, "a = 'b\n" + u, "# a\n" + u}) {
     BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII outside of quotes"), bad);
+  }
+  for (const std::string& bad : {"a = '" + u, "a = '''\n''" + u, "d=-.'\xef\xbb\xba:"s}) {
+    BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII in single quotes"), bad);
+  }
+  for (const char* bad :
+       {"#\xff", "a = \"\xc3", "#\xc0\x80", "#\xed\xa0\x80", "#\xf4\x90\x80\x80"}) {
+    BOOST_TEST(contains(outcome(from_file(bad)), "is not UTF-8"), bad);
   }
   for (const std::string& bad : {"a = \"\\" + u, "a = \"\"\"\n\\ \n\t" + u}) {
     BOOST_TEST(contains(outcome(from_file(bad)), "beyond ASCII after a backslash"), bad);
@@ -225,8 +234,9 @@ BOOST_AUTO_TEST_CASE(bytes_that_never_reach_the_parser) {
     BOOST_TEST(outcome(from_file(bad)) == "node.toml:1: holds a quote out of place", bad);
   }
   for (const std::string& good :
-       {"#'" + u, "[node]\r\n\tname = '" + u + "' #" + u, "[node]\nname = \"\\\"" + u + "\"",
-        "[node]\nname = \"\"\"\\\n  a" + u + "\"\"\"\"\"", "[node]\nname = '\\'#" + u}) {
+       {"#'" + u, "[node]\r\n\tname = \"" + u + "\" #" + u, "[node]\nname = \"\\\"" + u + "\"",
+        "[node]\nname = \"\"\"\\\n  a" + u + "\"\"\"\"\"", "[node]\nname = '\\'#" + u,
+        "[node]\nname = \"\xf0\x9f\x8e\x89\""s}) {
     BOOST_TEST(outcome(from_file(good)) == "loaded", good);
   }
 }
@@ -302,9 +312,10 @@ BOOST_AUTO_TEST_CASE(later_sources_win_and_say_so) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_printed_loads_to_the_same) {
-  const Result<Loaded> loaded = load(from_file(
-      "[node]\nname = 'a\"b\\c \xc3\xbc'\n[[listener]]\nbind = '::1'\nport = 1\n[[listener]]\n"
-      "port = 0\n[log]\nformat = 'json'\n[mqtt]\nretain_available = false\n"));
+  const Result<Loaded> loaded =
+      load(from_file("[node]\nname = \"a\\\"b\\\\c \xc3\xbc\"\n[[listener]]\nbind = '::1'\nport = "
+                     "1\n[[listener]]\n"
+                     "port = 0\n[log]\nformat = 'json'\n[mqtt]\nretain_available = false\n"));
   BOOST_REQUIRE(loaded.ok());
   const std::string printed = print_config(*loaded);
   BOOST_TEST(contains(printed, "\nmax_inflight = 256  # default\n"));

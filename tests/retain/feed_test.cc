@@ -14,7 +14,7 @@
 #include "mqtt/dispatch/retain_hold.h"
 #include "mqtt/topic/filter_trie.h"
 #include "mqtt/topic/topic.h"
-#include "publications.h"
+#include "tests/retain/publications.h"
 
 namespace skald::retain {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "config/base/coding.h"
 #include "config/base/random.h"
-#include "publications.h"
+#include "tests/retain/publications.h"
 
 namespace skald::retain {
 namespace {

@@ -12,7 +12,7 @@
 #include "config/base/random.h"
 #include "mqtt/retain/record.h"
 #include "mqtt/topic/topic.h"
-#include "publications.h"
+#include "tests/retain/publications.h"
 
 namespace skald::retain {
 namespace {
