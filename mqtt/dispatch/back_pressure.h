@@ -62,6 +62,8 @@ class BackPressure {
   bool has_credits() const { return !credits_.empty(); }
 
   std::size_t receivers_behind() const { return receivers_.size(); }
+  /// Publishers that wait for somebody or have lent bytes, and batches of other loops that wait.
+  std::size_t publishers_held() const { return publishers_.size() + remote_.size(); }
   std::uint64_t slow_receivers_total() const { return slow_total_; }
 
  private:
