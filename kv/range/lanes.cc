@@ -47,6 +47,7 @@ void Lanes::record(const LaneId& lane, std::uint64_t seq, std::string reply) {
   SKALD_ASSERT(check(lane, seq).verdict == Verdict::apply);
   Last& last = lanes_[lane];
   last.seq = seq;
+  changed_lanes_.insert(lane);
   if (last.replies.size() == kLaneWindow) last.replies.erase(last.replies.begin());
   last.replies.push_back(std::move(reply));
 }
@@ -54,12 +55,19 @@ void Lanes::record(const LaneId& lane, std::uint64_t seq, std::string reply) {
 void Lanes::end_life(Life life) {
   LifeNumber& newest = ended_[life.node];
   if (life.number > newest) newest = life.number;
+  changed_ends_.insert(life.node);
   // Lanes sort by node, then life: those that have ended are neighbours.
   auto at = lanes_.lower_bound({Life{life.node, LifeNumber{0}}, 0});
   while (at != lanes_.end() && at->first.life.node == life.node &&
          at->first.life.number <= newest) {
+    changed_lanes_.insert(at->first);
     at = lanes_.erase(at);
   }
+}
+
+std::uint64_t Lanes::next(const LaneId& lane) const {
+  const auto at = lanes_.find(lane);
+  return at == lanes_.end() ? 1 : at->second.seq + 1;
 }
 
 std::string Lanes::encode() const {

@@ -16,8 +16,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/base/ids.h"
@@ -54,6 +57,8 @@ class Lanes {
   void end_life(Life life);
 
   bool has_ended(Life life) const;
+  /// The sequence number that the lane is to go on with.
+  std::uint64_t next(const LaneId& lane) const;
   std::size_t size() const { return lanes_.size(); }
 
   /// The whole state as one versioned value, for snapshots and splits (both halves keep all lanes).
@@ -61,7 +66,17 @@ class Lanes {
   std::string encode() const;
   static Result<Lanes> decode(std::string_view bytes);
 
-  bool operator==(const Lanes&) const = default;
+  /// The same in pieces, each under a key of its own, so that a change writes only what it
+  /// touched. Asks for the pieces that changed since the last call; no value: the piece is gone.
+  std::vector<std::pair<std::string, std::optional<std::string>>> take_changes();
+  /// Every piece, as a child of a split begins with.
+  std::vector<std::pair<std::string, std::string>> pieces() const;
+  /// Takes over one stored piece.
+  Status load(std::string_view key, std::string_view value);
+
+  bool operator==(const Lanes& other) const {
+    return lanes_ == other.lanes_ && ended_ == other.ended_;
+  }
 
  private:
   struct Last {
@@ -72,9 +87,12 @@ class Lanes {
   };
 
   std::size_t lanes_of(Life life) const;
+  static std::string encode(const Last& last);
 
   std::map<LaneId, Last> lanes_;
   std::map<NodeId, LifeNumber> ended_;  // of each node, the newest life that has ended
+  std::set<LaneId> changed_lanes_;      // since take_changes()
+  std::set<NodeId> changed_ends_;
 };
 
 }  // namespace skald::range

@@ -1,0 +1,50 @@
+// The safety checks of ranges, stores and leases that a sabotage build can switch off; see
+// kv/raft/guards.h. Ranges own 101 to 199.
+#pragma once
+
+#include "kv/raft/guards.h"
+
+namespace skald::range {
+
+#define SKALD_RANGE_GUARDS(X)                                                                      \
+  X(101, LaneOnce, "a command that was applied is answered, not applied again",                    \
+    "lanes once and in order")                                                                     \
+  X(102, LaneGap, "a command after a gap is refused", "lanes once and in order")                   \
+  X(103, EpochAtApply, "a command routed by an old boundary is refused when applied",              \
+    "keys in their range")                                                                         \
+  X(104, SplitEpoch, "a split of an old epoch is void", "script split_twice")                      \
+  X(105, TombstoneHeld, "a replica id that was destroyed is not created again",                    \
+    "destroyed stays destroyed")                                                                   \
+  X(106, ChildKeepsVote, "a split keeps the vote of a child that was there before it",             \
+    "one leader a term")                                                                           \
+  X(107, ChildKeepsLog, "a split replayed after a crash keeps the child's log",                    \
+    "committed never lost")                                                                        \
+  X(108, TruncateFlushed, "the log is truncated behind flushed data only", "replayable")           \
+  X(109, InstallFlushed, "an installed snapshot is flushed before the log restarts", "replayable") \
+  X(110, DestroyProof, "a replica goes only on the word of a settled, confirmed configuration",    \
+    "committed never lost")                                                                        \
+  X(111, SnapshotChecked, "a damaged snapshot chunk is refused", "equal state at equal index")     \
+  X(112, GrantVisible, "a replica that is behind gets no serve lease", "no stale match")           \
+  X(113, ReplyWaitsVisible, "a route reply waits for all that may serve", "no stale match")        \
+  X(114, NewLeaderWaits, "a new leader takes all replicas for granted", "no stale match")          \
+  X(115, GrantAnchored, "a grant counts from a heartbeat that a quorum acked", "no stale match")   \
+  X(116, LifeWaitsTtl, "a life is ended only when its holder knows it has run out",                \
+    "one live holder of a life")                                                                   \
+  X(117, LifeNewLeader, "a new meta leader counts from its own no-op",                             \
+    "one live holder of a life")                                                                   \
+  X(118, GenesisUsed, "used geneses never mix", "script genesis")                                  \
+  X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")
+
+enum class Guard : int {
+#define SKALD_X(number, name, protects, checker) k##name = number,
+  SKALD_RANGE_GUARDS(SKALD_X)
+#undef SKALD_X
+};
+
+inline constexpr raft::GuardInfo kGuards[] = {
+#define SKALD_X(number, name, protects, checker) {number, #name, protects, checker},
+    SKALD_RANGE_GUARDS(SKALD_X)
+#undef SKALD_X
+};
+
+}  // namespace skald::range
