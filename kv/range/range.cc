@@ -85,7 +85,9 @@ void Range::tick_membership() {
 
 void Range::step(StoreId from, const raft::Message& message) {
   if (halted_) return;
-  stores_[message.from] = from;
+  if (stores_.size() < 4 * raft::kMembersMax || stores_.contains(message.from)) {
+    stores_[message.from] = from;
+  }
   raft_.step(message);
 }
 

@@ -148,6 +148,8 @@ class Range {
 
   const store::ReplicaKey& key() const { return key_; }
   ReplicaId id() const { return key_.replica; }
+  bool is_installing() const { return installing_.has_value() || staged_.has_value(); }
+  const raft::MemoryLog& durable_log() const { return view_; }
   bool initialised() const { return applier_ != nullptr; }
   /// Requires: initialised().
   const Descriptor& descriptor() const { return applier_->descriptor(); }
