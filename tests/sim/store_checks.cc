@@ -1,0 +1,184 @@
+#include "tests/sim/store_checks.h"
+
+namespace skald::sim {
+namespace {
+
+std::string name(RangeId range) { return "range " + std::to_string(range.value % 1000); }
+
+}  // namespace
+
+void StoreChecks::report(const std::string& checker, const std::string& what) {
+  if (violation_.none()) violation_ = {checker, what};
+}
+
+void StoreChecks::on_ready(StoreNode& node, const range::HostReady& ready) {
+  for (const range::HostReady::Event& event : ready.events) {
+    if (event.event.kind != raft::Event::Kind::kBecameLeader) continue;
+    const auto [place, first] =
+        leaders_.try_emplace({event.range, event.event.term}, event.replica);
+    if (!first && place->second != event.replica) {
+      report("one leader a term", name(event.range) + " term " + std::to_string(event.event.term));
+    }
+  }
+  for (const range::Packet& packet : ready.packets) {
+    for (const range::Body& body : packet.bodies) {
+      const auto* raft = std::get_if<range::RaftMessage>(&body);
+      if (raft != nullptr) check_promise(node, raft->range, raft->message);
+    }
+  }
+  for (const store::RecordWrite& record : ready.log.records) {
+    const RangeId range = range::tombstone_range(record.key);
+    if (!range || !record.value) continue;
+    const auto tombstone = range::decode_tombstone(*record.value);
+    ReplicaId& highest = destroyed_[{node.id(), range}];
+    highest = std::max(highest, tombstone->highest);
+  }
+  for (const store::ReplicaWrite& write : ready.log.replicas) {
+    const auto dead = destroyed_.find({node.id(), write.who.range});
+    if (write.remove || dead == destroyed_.end() || dead->second < write.who.replica) continue;
+    report("destroyed stays destroyed",
+           name(write.who.range) + " on store " + std::to_string(node.id().value));
+  }
+}
+
+/// Nothing is acked that the disk does not have: in the log, or in data that is flushed.
+void StoreChecks::check_promise(StoreNode& node, RangeId range, const raft::Message& message) {
+  raft::Index index = 0;
+  if (const auto* append = std::get_if<raft::AppendResponse>(&message.body)) {
+    if (!append->rejected) index = append->index;
+  } else if (const auto* beat = std::get_if<raft::HeartbeatResponse>(&message.body)) {
+    index = beat->index;
+  }
+  if (index <= 1) return;
+  const auto there =
+      node.log().entries({0, range, message.from}, index, index + 1, ~std::uint64_t{0});
+  const auto flushed = node.data().flushed(range);
+  if (there.ok() && !there->empty()) return;
+  if (flushed && flushed->index >= index) return;
+  report("no promise before its sync", name(range) + " entry " + std::to_string(index));
+}
+
+void StoreChecks::on_packet(const range::Packet& packet) {
+  for (const range::Body& body : packet.bodies) {
+    const auto* raft = std::get_if<range::RaftMessage>(&body);
+    if (raft == nullptr) continue;
+    const auto [place, first] = homes_.try_emplace({raft->range, raft->message.from}, packet.from);
+    if (!first && place->second != packet.from) {
+      report("one replica an id",
+             name(raft->range) + " replica " + std::to_string(raft->message.from.value));
+    }
+  }
+}
+
+void StoreChecks::on_applied(StoreNode& node, RangeId id) {
+  range::Range* range = node.host().find(id);
+  if (range == nullptr || !range->initialised()) return;
+  if (range->halted()) report("halted", range->halted()->message);
+  check_commands(node, *range);
+  if (range->needs_rebuild()) return;
+  const range::Applier& applier = range->applier();
+  const std::uint64_t hash =
+      mix(mix(mix(hash_of(range::encode(applier.descriptor())), hash_of(applier.lanes().encode())),
+              node.kv(*range).hash()),
+          applier.stamp_us());
+  const auto [place, first] = states_.try_emplace({id, applier.applied().index}, hash);
+  if (!first && place->second != hash) {
+    report("equal state at equal index", name(id) + " at " +
+                                             std::to_string(applier.applied().index) +
+                                             " on store " + std::to_string(node.id().value));
+  }
+  bool news = false;
+  for (const auto& [other, replica] : node.host().ranges()) {
+    if (!replica->initialised()) continue;
+    const range::Descriptor& descriptor = replica->descriptor();
+    const auto known = latest_.find(other);
+    if (known != latest_.end() &&
+        known->second.epoch.boundary_ver >= descriptor.epoch.boundary_ver &&
+        known->second.epoch.conf_ver >= descriptor.epoch.conf_ver) {
+      continue;
+    }
+    latest_[other] = descriptor;
+    news = true;
+  }
+  if (news) check_cover();
+}
+
+void StoreChecks::check_commands(StoreNode& node, range::Range& range) {
+  for (const KvApply& apply : node.kv(range).take_applied()) {
+    check_command(range.key().range, apply);
+    if (!range.descriptor().boundary.contains(apply.key) && !range.needs_rebuild()) {
+      // A split later in the same batch may have taken the key away; then the child has it.
+      bool covered = false;
+      for (const auto& [id, other] : node.host().ranges()) {
+        covered =
+            covered || (other->initialised() && other->descriptor().boundary.contains(apply.key));
+      }
+      if (!covered) report("keys in their range", name(range.key().range) + " " + apply.key);
+    }
+  }
+}
+
+void StoreChecks::check_command(RangeId range, const KvApply& apply) {
+  const std::pair op(apply.client, apply.op);
+  const std::pair place(range, apply.index);
+  const auto [entry, new_entry] = entries_.try_emplace(place, op);
+  if (!new_entry && entry->second != op) {
+    report("committed never lost",
+           name(range) + " entry " + std::to_string(apply.index) + " is two commands");
+  }
+  const auto [known, first] = ops_.try_emplace(op, place);
+  if (!first) {
+    if (known->second != place) {
+      report("lanes once and in order", "client " + std::to_string(apply.client) + " op " +
+                                            std::to_string(apply.op) + " was applied twice");
+    }
+    return;
+  }
+  std::uint64_t& last = last_op_[{apply.client, apply.key}];
+  if (apply.op <= last) {
+    report("lanes once and in order", "client " + std::to_string(apply.client) + " op " +
+                                          std::to_string(apply.op) + " after " +
+                                          std::to_string(last));
+  }
+  last = apply.op;
+  last_value_[apply.key] = std::to_string(apply.client) + " " + std::to_string(apply.op);
+}
+
+/// The newest descriptors of all ranges hold each key exactly once.
+void StoreChecks::check_cover() {
+  std::map<std::string, const range::Descriptor*> by_start;
+  for (const auto& [id, descriptor] : latest_) {
+    if (!by_start.emplace(descriptor.boundary.start, &descriptor).second) {
+      return report("keys covered once", "two ranges begin at " + descriptor.boundary.start);
+    }
+  }
+  std::optional<std::string> at = "";
+  for (const auto& [start, descriptor] : by_start) {
+    if (at != start) return report("keys covered once", range::describe(*descriptor));
+    at = descriptor->boundary.end;
+  }
+  if (at) report("keys covered once", "nothing from " + *at);
+}
+
+void StoreChecks::on_acked(std::uint64_t client, std::uint64_t op) {
+  if (!ops_.contains({client, op})) {
+    report("acked is applied", "client " + std::to_string(client) + " op " + std::to_string(op));
+  }
+}
+
+void StoreChecks::at_the_end() {
+  std::map<std::string, std::string> values;
+  for (const auto& [machine, node] : nodes_) {
+    for (const auto& [id, range] : node->host().ranges()) {
+      if (!range->leads_up_to_date()) continue;
+      for (const auto& [key, value] : node->kv(*range).values()) values[key] = value;
+    }
+  }
+  for (const auto& [key, value] : last_value_) {
+    if (values[key] != value) {
+      report("committed never lost", key + " is '" + values[key] + "', not '" + value + "'");
+    }
+  }
+}
+
+}  // namespace skald::sim

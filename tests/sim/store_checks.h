@@ -1,0 +1,54 @@
+// What must never happen among the ranges of simulated stores, judged by somebody who sees all of
+// them. The first violation ends the run.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "tests/sim/group_checks.h"
+#include "tests/sim/store_node.h"
+
+namespace skald::sim {
+
+class StoreChecks {
+ public:
+  using Nodes = std::map<Machine, std::unique_ptr<StoreNode>>;
+
+  explicit StoreChecks(const Nodes& nodes) : nodes_(nodes) {}
+
+  void on_ready(StoreNode& node, const range::HostReady& ready);
+  void on_applied(StoreNode& node, RangeId range);
+  void on_packet(const range::Packet& packet);
+  /// A client was told that its command is done.
+  void on_acked(std::uint64_t client, std::uint64_t op);
+  /// Everything has come to rest.
+  void at_the_end();
+
+  const Violation& violation() const { return violation_; }
+  void report(const std::string& checker, const std::string& what);
+  const std::map<RangeId, range::Descriptor>& latest() const { return latest_; }
+  std::uint64_t elections() const { return leaders_.size(); }
+  std::uint64_t applied() const { return ops_.size(); }
+
+ private:
+  void check_promise(StoreNode& node, RangeId range, const raft::Message& message);
+  void check_commands(StoreNode& node, range::Range& range);
+  void check_command(RangeId range, const KvApply& apply);
+  void check_cover();
+
+  const Nodes& nodes_;
+  Violation violation_;
+  std::map<std::pair<RangeId, raft::Term>, ReplicaId> leaders_;
+  std::map<std::pair<RangeId, ReplicaId>, range::StoreId> homes_;
+  std::map<std::pair<range::StoreId, RangeId>, ReplicaId> destroyed_;
+  std::map<std::pair<RangeId, raft::Index>, std::uint64_t> states_;
+  std::map<std::pair<RangeId, raft::Index>, std::pair<std::uint64_t, std::uint64_t>> entries_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::pair<RangeId, raft::Index>> ops_;
+  std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> last_op_;  ///< client, key
+  std::map<std::string, std::string> last_value_;                           ///< by key
+  std::map<RangeId, range::Descriptor> latest_;
+};
+
+}  // namespace skald::sim
