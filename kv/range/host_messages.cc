@@ -135,13 +135,14 @@ void StoreHost::answer_queries(Range& range, std::vector<RangeReady::Answer>& re
   std::erase_if(replies, [](const RangeReady::Answer& answer) { return answer.id >> 63; });
 }
 
-/// A settled configuration of a later conf_ver without this replica. Its leader's term is not below
-/// the one in which the id was given out, so no entry that would still add it can be on its way.
+/// A settled configuration without this replica, none older than what it knows itself. Its leader's
+/// term is not below the one in which the id was given out, so no entry that would still add it can
+/// be on its way.
 bool StoreHost::is_proof(const Range& range, const MembershipAnswer& answer) const {
   if (answer.descriptor.find(range.id()) != nullptr) return false;
   if (!SKALD_GUARD(Guard::kDestroyProof)) return true;
   return answer.confirmed && !config_of(answer.descriptor).joint() &&
-         answer.descriptor.epoch.conf_ver > range.epoch().conf_ver &&
+         answer.descriptor.epoch.conf_ver >= range.epoch().conf_ver &&
          answer.term >= term_of(range.id());
 }
 

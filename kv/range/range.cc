@@ -45,6 +45,7 @@ Range::Range(const RangeOptions& options, RangeStart start, std::unique_ptr<Mach
     applier_ = std::make_unique<Applier>(std::move(machine), start.state->record,
                                          start.state->applied, start.state->descriptor);
     rebuilding_ = true;
+    was_member_ = descriptor().find(id()) != nullptr;
     applier_->machine().rebuild_start();
   }
 }
@@ -72,12 +73,9 @@ void Range::tick(std::uint64_t now_us, std::uint64_t wall_us) {
   tick_membership();
 }
 
-/// Without a leader for long, or told so: this replica may have been removed.
+/// Not a word of a leader for long: this replica may have been removed.
 void Range::tick_membership() {
-  if (raft_.leader() || raft_.leads()) {
-    leaderless_ticks_ = 0;
-    return;
-  }
+  if (raft_.leads()) leaderless_ticks_ = 0;
   if (++leaderless_ticks_ < options_.ask_ticks) return;
   leaderless_ticks_ = 0;
   pending_.ask_membership = true;
@@ -88,6 +86,9 @@ void Range::step(StoreId from, const raft::Message& message) {
   if (stores_.size() < 4 * raft::kMembersMax || stores_.contains(message.from)) {
     stores_[message.from] = from;
   }
+  const bool leads = std::holds_alternative<raft::Heartbeat>(message.body) ||
+                     std::holds_alternative<raft::Append>(message.body);
+  if (leads && message.term >= raft_.term()) leaderless_ticks_ = 0;
   raft_.step(message);
 }
 
@@ -269,7 +270,10 @@ ApplyResult Range::apply(std::size_t bytes_max) {
     reply(proposed_.begin()->second.id, Outcome::kUnknown);
     proposed_.erase(proposed_.begin());
   }
-  if (result.descriptor_changed) continue_change();
+  if (result.descriptor_changed) {
+    was_member_ = was_member_ || descriptor().find(id()) != nullptr;
+    continue_change();
+  }
   for (ApplyResult::Effect& effect : result.effects) {
     if (effect.scope == EffectScope::every_replica || raft_.leads()) {
       pending_.effects.push_back(effect);
@@ -304,7 +308,8 @@ bool Range::settled() const {
 }
 
 bool Range::removed() const {
-  return initialised() && descriptor().find(id()) == nullptr && !config_of(descriptor()).joint();
+  return initialised() && was_member_ && descriptor().find(id()) == nullptr &&
+         !config_of(descriptor()).joint();
 }
 
 store::ReplicaWrite Range::log_write(raft::Write write) {
@@ -337,7 +342,7 @@ RangeReady Range::take_ready() {
   }
   if (ready.write) {
     if (ready.write->snapshot) {
-      installing_ = std::move(staged_);
+      installing_ = std::exchange(staged_, std::nullopt);
       SKALD_ASSERT(installing_.has_value());
       pending_.install = installing_;
       committed_.clear();

@@ -163,7 +163,8 @@ class Range {
   bool leads_up_to_date() const { return leading_; }
   /// No configuration is under way, and the one applied is the last in the log.
   bool settled() const;
-  /// An applied, committed configuration leaves this replica out.
+  /// An applied, committed configuration leaves this replica out, and one before had it: a
+  /// newcomer's snapshot may be older than the entry that adds it.
   bool removed() const;
   bool replayed() const { return applier_ == nullptr || applier_->applied().index >= replay_to_; }
   std::optional<StoreId> store_of(ReplicaId replica) const;
@@ -240,6 +241,7 @@ class Range {
   std::uint64_t last_stamp_us_ = 0;
   std::uint64_t wall_us_ = 0;
   bool leading_ = false;
+  bool was_member_ = false;
   std::uint32_t leaderless_ticks_ = 0;
   std::optional<Error> halted_;
   RangeReady pending_;

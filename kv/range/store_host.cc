@@ -110,7 +110,7 @@ void StoreHost::logged(std::uint64_t commit) {
     Range& range = *ranges_.at(issued.range);
     if (!issued.destroyed) {
       if (slot->second.dying) continue;
-      range.written(issued.write_number);
+      if (issued.write_number != 0) range.written(issued.write_number);
       touch(issued.range);
       continue;
     }

@@ -17,7 +17,7 @@ void Router::learn(const range::Descriptor& descriptor) {
 }
 
 void Router::submit(std::uint64_t op, std::string key, std::string bytes) {
-  route({op, std::move(key), std::move(bytes), 0, 0, 0, 0});
+  route({op, std::move(key), std::move(bytes), 0, 0, 0, 0, false});
 }
 
 /// Behind what waits for the same key, wherever that is: only so do they stay in order.
@@ -139,31 +139,17 @@ void Router::learned_line(RangeId, Line& line, const range::Reply& reply) {
   line.boundary_ver = now.epoch.boundary_ver;
   line.next = reply.next_seq;
   std::deque<Op> anew;
-  std::deque<Op> applied;
+  std::deque<Op> there;
   for (Op& op : line.ops) {
     if (op.request != 0) requests_.erase(std::exchange(op.request, 0));
-    if (op.seq != 0 && op.seq < line.next) {
-      applied.push_back(std::move(op));
-      continue;
-    }
-    op.seq = 0;
-    leave_home(op.key);
-    anew.push_back(std::move(op));
+    const bool applied = op.applied || (op.seq != 0 && op.seq < line.next);
+    if (!op.applied) leave_home(op.key);
+    op.applied = applied;
+    if (!applied) op.seq = 0;
+    (applied ? there : anew).push_back(std::move(op));
   }
-  line.ops = std::move(applied);
-  // Commands that were applied only wait for their reply: nobody needs to stay behind them.
-  std::map<std::string, Home> left;
-  for (const Op& op : line.ops) {
-    const auto home = homes_.find(op.key);
-    if (home == homes_.end()) continue;
-    left[op.key] = home->second;
-    homes_.erase(home);
-  }
+  line.ops = std::move(there);
   for (Op& op : anew) route(std::move(op));
-  for (const auto& [key, home] : left) {
-    const auto [place, added] = homes_.try_emplace(key, home);
-    if (!added) place->second.ops += home.ops;
-  }
 }
 
 void Router::on_data_reply(RangeId, Line& line, std::uint64_t request, const range::Reply& reply) {
@@ -178,7 +164,7 @@ void Router::on_data_reply(RangeId, Line& line, std::uint64_t request, const ran
     case Outcome::kEnded:
       out_.results.push_back({op->op, reply.outcome, reply.bytes});
       if (reply.leader) line.leader = reply.leader;
-      leave_home(op->key);
+      if (!op->applied) leave_home(op->key);
       line.ops.erase(op);
       return;
     case Outcome::kStaleEpoch:

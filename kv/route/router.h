@@ -71,6 +71,7 @@ class Router {
     std::uint64_t boundary_ver = 0;  ///< that the number was given under
     std::uint64_t request = 0;       ///< under way; 0: to be sent
     std::uint64_t sent_us = 0;
+    bool applied = false;  ///< surely: only its reply is waited for, and nobody stays behind it
   };
   struct Line {
     std::deque<Op> ops;

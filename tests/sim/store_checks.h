@@ -33,6 +33,15 @@ class StoreChecks {
   std::uint64_t applied() const { return ops_.size(); }
 
  private:
+  struct State {
+    std::string descriptor;
+    std::uint64_t lanes;
+    std::uint64_t values;
+    std::uint64_t stamp_us;
+
+    bool operator==(const State&) const = default;
+  };
+
   void check_promise(StoreNode& node, RangeId range, const raft::Message& message);
   void check_commands(StoreNode& node, range::Range& range);
   void check_command(RangeId range, const KvApply& apply);
@@ -43,7 +52,7 @@ class StoreChecks {
   std::map<std::pair<RangeId, raft::Term>, ReplicaId> leaders_;
   std::map<std::pair<RangeId, ReplicaId>, range::StoreId> homes_;
   std::map<std::pair<range::StoreId, RangeId>, ReplicaId> destroyed_;
-  std::map<std::pair<RangeId, raft::Index>, std::uint64_t> states_;
+  std::map<std::pair<RangeId, raft::Index>, State> states_;
   std::map<std::pair<RangeId, raft::Index>, std::pair<std::uint64_t, std::uint64_t>> entries_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::pair<RangeId, raft::Index>> ops_;
   std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> last_op_;  ///< client, key

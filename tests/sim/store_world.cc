@@ -19,9 +19,10 @@ StoreWorld::StoreWorld(const StoreOptions& options, bool loud)
       network_(scheduler_, random_.fork(), options.network,
                [this](Machine machine, Machine peer) { nodes_.at(machine)->disconnected(peer); }),
       checks_(nodes_) {
+  StoreObserver& self = *this;
   for (Machine machine = 1; machine <= options_.stores; ++machine) {
     nodes_[machine] = std::make_unique<StoreNode>(range::StoreId{machine}, scheduler_, network_,
-                                                  trace_, *this, options_, random_.fork());
+                                                  trace_, self, options_, random_.fork());
   }
 }
 
@@ -264,6 +265,15 @@ bool StoreWorld::at_rest(std::string& why) {
 
 bool StoreWorld::range_at_rest(const range::Descriptor& descriptor, std::string& why) {
   why = "not at rest: " + range::describe(descriptor);
+  for (const auto& [machine, node] : nodes_) {
+    const range::Range* range = node->host().find(descriptor.id);
+    if (range == nullptr) continue;
+    why += "; " + std::to_string(machine) + ": " + std::to_string(range->id().value) + " term " +
+           std::to_string(range->raft().term()) + " stable " +
+           std::to_string(range->raft().stable()) + " applied " +
+           std::to_string(range->raft().applied()) + (range->needs_rebuild() ? " rebuilds" : "") +
+           (range->is_installing() ? " installs" : "");
+  }
   range::Range& leads = *leader_of(descriptor.id)->host().find(descriptor.id);
   if (!leads.leads_up_to_date() || !leads.settled()) return false;
   for (const range::Replica& replica : descriptor.replicas) {
