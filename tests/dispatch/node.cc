@@ -81,11 +81,15 @@ Node::Node(const Options& options) : options_(options), routes_(kLife, options.s
   }
 }
 
+Client& Node::open(std::uint16_t loop, codec::Version version) {
+  Loop& on = *loops_[loop];
+  clients_.push_back(std::make_unique<Client>(on, on.workspace, version, ++last_session_));
+  clients_.back()->session.shell = clients_.back().get();
+  return *clients_.back();
+}
+
 Client& Node::connect(std::uint16_t loop, const codec::Connect& connect) {
-  clients_.push_back(std::make_unique<Client>(*loops_[loop], loops_[loop]->workspace,
-                                              connect.version, ++last_session_));
-  Client& client = *clients_.back();
-  client.session.shell = &client;
+  Client& client = open(loop, connect.version);
   client.write(connect);
   read(client, SIZE_MAX);
   take(client, SIZE_MAX);
@@ -477,6 +481,7 @@ std::string Node::unrest() const {
     if (pressure.publishers_held() > 0) return "a publisher is held";
   }
   for (const auto& client : clients_) {
+    if (!client->honest) continue;
     if (!client->inbox.fault().empty()) return "stream: " + client->inbox.fault();
     if (client->over) continue;
     if (client->session.publish_blocked()) return "a publisher is blocked";

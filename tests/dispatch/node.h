@@ -35,8 +35,9 @@ struct Client {
   codec::Version version;
   session::Session session;
   std::uint64_t session_id;
-  bool over = false;  // the broker has forgotten the session
-  std::string input;  // read by the broker, to be served later
+  bool honest = true;  // keeps to the protocol: unrest() looks at it
+  bool over = false;   // the broker has forgotten the session
+  std::string input;   // read by the broker, to be served later
   std::size_t scan = 0;
   bool processing = false;
   std::string to_broker;    // written by the client, not read by the broker
@@ -104,6 +105,8 @@ class Node {
 
   explicit Node(const Options& options);
 
+  /// A connection on which nothing has been sent.
+  Client& open(std::uint16_t loop, codec::Version version);
   Client& connect(std::uint16_t loop, const codec::Connect& connect);
   /// The broker reads up to `n` bytes of what the client wrote.
   void read(Client& client, std::size_t n);
