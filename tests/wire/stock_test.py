@@ -173,7 +173,9 @@ class Paho:
         if paho is None:
             raise Skip("python3-paho-mqtt is not installed")
         options = {} if version == 5 else {"clean_session": clean}
-        self.client = paho.Client(name, protocol=version, **options)
+        if hasattr(paho, "CallbackAPIVersion"):  # paho 2, as on Debian 13: the callbacks of paho 1
+            options["callback_api_version"] = paho.CallbackAPIVersion.VERSION1
+        self.client = paho.Client(client_id=name, protocol=version, **options)
         self.connects, self.messages, self.acked, self.granted, self.ends = [], [], [], [], []
         self.client.on_connect = lambda c, u, *told: self.connects.append(told)
         self.client.on_message = lambda c, u, message: self.messages.append(message)
