@@ -135,6 +135,22 @@ BOOST_AUTO_TEST_CASE(cache_follows_every_change) {
   BOOST_TEST(world.node.unrest() == "");
 }
 
+/// One of two with the same filter goes: no route changes, only the loop's own table.
+BOOST_AUTO_TEST_CASE(cache_follows_the_loops_own_table) {
+  World world;
+  Client& first = world.client();
+  Client& second = world.client();
+  world.subscribe(first, "a", {});
+  world.publish(first, "a");
+  world.subscribe(second, "a", {});
+  world.publish(first, "a");
+  second.unsubscribe("a");
+  world.node.settle();
+  world.publish(first, "a");
+  BOOST_TEST(world.take(first).size() == 3U);
+  BOOST_TEST(world.take(second).size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(cache_makes_each_match_once) {
   World world;
   Client& client = world.client();

@@ -97,8 +97,13 @@ Client& Node::connect(std::uint16_t loop, const codec::Connect& connect) {
 }
 
 void Node::new_burst(Loop& loop) {
-  loop.dispatch.set_routes(published_routes_);
-  loop.dispatch.set_interest(published_interest_);
+  // Only what is newer: what the core remembers must do for itself.
+  if (loop.routes != published_routes_) {
+    loop.dispatch.set_routes(loop.routes = published_routes_);
+  }
+  if (loop.interest != published_interest_) {
+    loop.dispatch.set_interest(loop.interest = published_interest_);
+  }
 }
 
 void Node::read(Client& client, std::size_t n) {

@@ -88,6 +88,8 @@ struct Loop {
   std::uint16_t index;
   session::Workspace workspace;
   Dispatch dispatch;
+  std::shared_ptr<const dist::RouteSnapshot> routes;
+  std::shared_ptr<const InterestSnapshot> interest;
   std::map<std::uint64_t, PendingAck> pending;  // by token
   std::map<std::string, int> adding;
   std::map<std::uint64_t, std::string> adding_key;  // by token

@@ -378,10 +378,12 @@ BOOST_AUTO_TEST_CASE(queue_moves_when_the_socket_does) {
   BOOST_TEST((peer.deliver(numbered(1), {.granted = kQoS1}) == Outcome::queued));
   BOOST_TEST((peer.deliver(numbered(2), {.granted = kQoS1}) == Outcome::queued));
   peer.received();
+  BOOST_TEST((peer.deliver(numbered(3), {.granted = kQoS1}) == Outcome::queued));  // in its turn
   BOOST_TEST(peer.session.drained(peer.now_ms));
-  BOOST_TEST(peer.received() == (Lines{"PUBLISH q1 #1 t=1", "PUBLISH q1 #2 t=2"}));
+  BOOST_TEST(peer.received() ==
+             (Lines{"PUBLISH q1 #1 t=1", "PUBLISH q1 #2 t=2", "PUBLISH q1 #3 t=3"}));
   BOOST_TEST(!peer.session.drained(peer.now_ms));
-  BOOST_TEST((peer.deliver(numbered(3), {.granted = kQoS1}) == Outcome::sent));
+  BOOST_TEST((peer.deliver(numbered(4), {.granted = kQoS1}) == Outcome::sent));
 }
 
 std::vector<std::uint64_t> numbers_of(const std::vector<SharedMessage>& messages) {
