@@ -217,8 +217,10 @@ def test_paho_callbacks_and_qos(broker):
 
 
 def test_paho_thousand_qos_2(broker):
-    with Paho(broker, "paho-two") as client:
-        client.client.max_inflight_messages_set(50)
+    def window(client):
+        client.max_inflight_messages_set(50)
+
+    with Paho(broker, "paho-two", setup=window) as client:
         client.subscribe("paho/two", 2)
         for i in range(1000):
             client.client.publish("paho/two", str(i), 2)
