@@ -91,6 +91,8 @@ void StoreHost::ask_membership(Range& range) {
   if (slot.maker) whom.insert(slot.maker);
   if (range.initialised()) {
     for (const Replica& replica : range.descriptor().replicas) whom.insert(replica.store);
+  } else {
+    whom.insert(peers_.begin(), peers_.end());
   }
   whom.erase(store());
   for (const StoreId to : whom) post(to, true, MembershipQuery{id, range.id()});

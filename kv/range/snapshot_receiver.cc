@@ -21,6 +21,11 @@ Status SnapshotReceivers::abandon(const Staging& staging) {
   return data_.abandon_space(staging.local_space);
 }
 
+/// Ids are the sender's: another sender may give out the same.
+bool SnapshotReceivers::is_of(const Staging& staging, const SnapshotChunk& chunk) {
+  return staging.id == chunk.id && staging.from == chunk.from && staging.to == chunk.to;
+}
+
 Result<SnapshotAck> SnapshotReceivers::begin(const SnapshotChunk& chunk, const StoreHost& host,
                                              std::uint64_t now_us) {
   auto head = decode_head(chunk.head);
@@ -29,7 +34,7 @@ Result<SnapshotAck> SnapshotReceivers::begin(const SnapshotChunk& chunk, const S
   if (judged != Answer::kNext) return ack(chunk, judged, 0);
   const auto old = staging_.find(chunk.range);
   if (old != staging_.end()) {
-    if (old->second.id == chunk.id) return ack(chunk, Answer::kNext, old->second.next);
+    if (is_of(old->second, chunk)) return ack(chunk, Answer::kNext, old->second.next);
     if (Status s = abandon(old->second); !s.ok()) return s.error();
     staging_.erase(old);
   }
@@ -50,8 +55,7 @@ Result<SnapshotAck> SnapshotReceivers::begin(const SnapshotChunk& chunk, const S
 Result<SnapshotAck> SnapshotReceivers::on_chunk(const SnapshotChunk& chunk, StoreHost& host,
                                                 std::uint64_t now_us) {
   const auto found = staging_.find(chunk.range);
-  const bool known =
-      found != staging_.end() && found->second.id == chunk.id && found->second.to == chunk.to;
+  const bool known = found != staging_.end() && is_of(found->second, chunk);
   if (checksum(chunk) != chunk.checksum && SKALD_GUARD(Guard::kSnapshotChecked)) {
     ++damaged_;
     return ack(chunk, Answer::kNext, known ? found->second.next : 0);

@@ -44,6 +44,7 @@ class SnapshotReceivers {
   Result<SnapshotAck> begin(const SnapshotChunk& chunk, const StoreHost& host,
                             std::uint64_t now_us);
   Status abandon(const Staging& staging);
+  static bool is_of(const Staging& staging, const SnapshotChunk& chunk);
 
   store::DataStore& data_;
   const std::size_t staged_max_;

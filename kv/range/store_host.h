@@ -117,6 +117,8 @@ class StoreHost {
 
   void tick(std::uint64_t now_us, std::uint64_t wall_us);
   void receive(const Packet& packet);
+  /// All stores of the subcluster, as far as gossip knows: whom a replica asks that has no data.
+  void set_peers(std::set<StoreId> peers) { peers_ = std::move(peers); }
   void store_disconnected(StoreId store);
   void request(RangeId range, const DataRequest& request);
   void read(RangeId range, const ReadRequest& request);
@@ -210,6 +212,7 @@ class StoreHost {
   std::map<RangeId, Slot> slots_;
   std::map<RangeId, Embryo> embryos_;
   std::map<RangeId, Tombstone> tombstones_;
+  std::set<StoreId> peers_;
   std::set<RangeId> touched_;
   std::map<std::pair<StoreId, bool>, Packet> outbox_;
   HostReady pending_;

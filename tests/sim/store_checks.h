@@ -45,7 +45,7 @@ class StoreChecks {
   void check_promise(StoreNode& node, RangeId range, const raft::Message& message);
   void check_commands(StoreNode& node, range::Range& range);
   void check_command(RangeId range, const KvApply& apply);
-  void check_cover();
+  void check_cover(bool whole);
 
   const Nodes& nodes_;
   Violation violation_;

@@ -59,6 +59,9 @@ void StoreNode::start() {
     observer_.on_broken(*this, status.error().message);
     return;
   }
+  std::set<range::StoreId> peers;
+  for (std::uint64_t peer = 1; peer <= options_.stores; ++peer) peers.insert(range::StoreId{peer});
+  host_->set_peers(std::move(peers));
   schedule_tick();
   drain();
 }
