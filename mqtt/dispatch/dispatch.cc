@@ -22,7 +22,7 @@ Dispatch::Dispatch(const Options& options, session::Workspace& workspace)
     : options_(options),
       workspace_(workspace),
       local_(options.seed),
-      cache_(options.match_cache_entries),
+      cache_(options.match_cache_entries, options.match_cache_bytes),
       back_pressure_(options.back_pressure),
       chooser_(options.seed),
       batches_(options.loops) {
@@ -88,8 +88,14 @@ MatchEntry& Dispatch::match(std::string_view tenant, std::string_view topic) {
     entry = cache_.at(*last_tenant_.topics, topic);
   }
   if (!entry->filled || entry->versions != last_tenant_.versions) {
+    if (cache_.full()) {
+      cache_.clear();
+      turn_to(tenant);
+      entry = cache_.at(*last_tenant_.topics, topic);
+    }
     entry->versions = last_tenant_.versions;
     fill(*entry, tenant, topic);
+    cache_.weigh(*entry);
   }
   last_topic_.assign(topic);
   last_entry_ = entry;

@@ -51,6 +51,7 @@ class Dispatch {
     Life life;
     std::uint64_t seed = 0;
     std::size_t match_cache_entries = 65'536;
+    std::size_t match_cache_bytes = 64 * 1024 * 1024;
     std::size_t flush_from_bytes = 64 * 1024;  // a burst's output to one session is flushed at this
     BackPressure::Options back_pressure;
   };
@@ -110,6 +111,8 @@ class Dispatch {
   /// The end of a burst: the batches for other loops, by loop.
   bool has_batches() const { return batched_ != 0; }
   std::vector<std::pair<std::uint16_t, LoopBatch>> take_batches(session::Session* publisher);
+
+  std::size_t match_cache_bytes() const { return cache_.bytes(); }
 
   BackPressure& back_pressure() { return back_pressure_; }
   void mark_dirty(session::Session& session) {

@@ -53,14 +53,18 @@ struct MatchEntry {
   LoopMask other_loops = 0;
   std::vector<SharedTarget> groups;
   dist::Matches routes;
+  std::size_t weight = 0;  // bytes of the lists, as the cache last counted them
 };
 
-/// The entries of one loop. Full: everything goes, which is cheap to make again and needs no order.
+/// The entries of one loop, limited in number and in bytes: topics may be long, and a filter of
+/// many receivers may match them all. Full: everything goes, which is cheap to make again and needs
+/// no order.
 class MatchCache {
  public:
   using Topics = absl::flat_hash_map<std::string, std::unique_ptr<MatchEntry>>;
 
-  explicit MatchCache(std::size_t entries_max) : entries_max_(entries_max) {}
+  MatchCache(std::size_t entries_max, std::size_t bytes_max)
+      : entries_max_(entries_max), bytes_max_(bytes_max) {}
 
   /// The topics of a tenant. Valid until evictions() changes.
   Topics& tenant(std::string_view tenant) {
@@ -74,27 +78,46 @@ class MatchCache {
   MatchEntry* at(Topics& topics, std::string_view topic) {
     const absl::string_view key(topic.data(), topic.size());
     if (const auto found = topics.find(key); found != topics.end()) return found->second.get();
-    if (entries_ >= entries_max_) {
+    if (entries_ >= entries_max_ || full()) {
       clear();
       return nullptr;
     }
     ++entries_;
+    bytes_ += sizeof(MatchEntry) + topic.size();
     return topics.emplace(std::string(topic), std::make_unique<MatchEntry>()).first->second.get();
+  }
+
+  /// Too many bytes: clear() before the next entry is filled.
+  bool full() const { return bytes_ >= bytes_max_; }
+
+  /// The entry has been filled.
+  void weigh(MatchEntry& entry) {
+    bytes_ -= entry.weight;
+    entry.weight = entry.receivers.capacity() * sizeof(LocalReceiver) +
+                   entry.ids.capacity() * sizeof(std::uint32_t) +
+                   entry.groups.capacity() * (sizeof(SharedTarget) + sizeof(session::GroupKey)) +
+                   entry.routes.nodes.capacity() * sizeof(Life) +
+                   entry.routes.inboxes.capacity() * sizeof(dist::Matches::Inbox);
+    bytes_ += entry.weight;
   }
 
   void clear() {
     tenants_.clear();
     entries_ = 0;
+    bytes_ = 0;
     ++evictions_;
   }
 
   std::size_t size() const { return entries_; }
+  std::size_t bytes() const { return bytes_; }
   std::uint64_t evictions() const { return evictions_; }
 
  private:
   absl::flat_hash_map<std::string, std::unique_ptr<Topics>> tenants_;
   std::size_t entries_max_;
+  std::size_t bytes_max_;
   std::size_t entries_ = 0;
+  std::size_t bytes_ = 0;
   std::uint64_t evictions_ = 0;
 };
 

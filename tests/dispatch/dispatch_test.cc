@@ -166,6 +166,42 @@ BOOST_AUTO_TEST_CASE(cache_makes_each_match_once) {
   BOOST_TEST(world.take(client).size() == 120U);
 }
 
+/// Long topics, and many receivers of each: the cache is bounded in bytes, and still right.
+BOOST_AUTO_TEST_CASE(cache_is_bounded_in_bytes) {
+  session::Workspace workspace;
+  Dispatch::Options options{};
+  options.match_cache_bytes = 100'000;
+  Dispatch dispatch(options, workspace);
+  std::vector<std::unique_ptr<session::testing::Peer>> peers;
+  for (std::uint64_t i = 1; i <= 50; ++i) {
+    peers.push_back(std::make_unique<session::testing::Peer>(workspace, Version::v5));
+    peers.back()->identity.publisher.session = i;
+    peers.back()->connect();
+    dispatch.add(peers.back()->session);
+  }
+  std::uint64_t sent = 0;
+  const auto publish = [&](int number) {
+    const std::string topic = std::to_string(number) + std::string(number % 2000, 't');
+    mqtt::PublicationView publication;
+    publication.tenant = "t";
+    publication.topic = topic;
+    dispatch.publish(publication, nullptr, 1);
+    ++sent;
+    BOOST_REQUIRE_LT(dispatch.match_cache_bytes(), 100'000U + 10'000U);
+  };
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    dispatch.subscribe(peers[i]->session, "#", {}, false);
+    // Few topics, ever more receivers: entries grow when they are filled again.
+    for (int number = 0; number < 100; ++number) publish(number);
+    for (auto& peer : peers) {
+      const bool wants = peer->session.publisher().session <= i + 1;
+      BOOST_REQUIRE_EQUAL(peer->received().size(), wants ? 100U : 0U);
+    }
+  }
+  for (int number = 0; number < 3000; ++number) publish(number);
+  BOOST_TEST(peers[0]->received().size() == 3000U);
+}
+
 BOOST_AUTO_TEST_CASE(tells_whether_anybody_is_there) {
   World world({.loops = 2});
   Client& client = world.client();
