@@ -12,7 +12,6 @@ namespace skald::range {
   X(102, LaneGap, "a command after a gap is refused", "lanes once and in order")                   \
   X(103, EpochAtApply, "a command routed by an old boundary is refused when applied",              \
     "keys in their range")                                                                         \
-  X(104, SplitEpoch, "a split of an old epoch is void", "script split_twice")                      \
   X(105, TombstoneHeld, "a replica id that was destroyed is not created again",                    \
     "destroyed stays destroyed")                                                                   \
   X(106, ChildKeepsVote, "a split keeps the vote of a child that was there before it",             \
@@ -28,11 +27,6 @@ namespace skald::range {
   X(113, ReplyWaitsVisible, "a route reply waits for all that may serve", "no stale match")        \
   X(114, NewLeaderWaits, "a new leader takes all replicas for granted", "no stale match")          \
   X(115, GrantAnchored, "a grant counts from a heartbeat that a quorum acked", "no stale match")   \
-  X(116, LifeWaitsTtl, "a life is ended only when its holder knows it has run out",                \
-    "one live holder of a life")                                                                   \
-  X(117, LifeNewLeader, "a new meta leader counts from its own no-op",                             \
-    "one live holder of a life")                                                                   \
-  X(118, GenesisUsed, "used geneses never mix", "script genesis")                                  \
   X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")
 
 enum class Guard : int {

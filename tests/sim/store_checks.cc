@@ -26,18 +26,21 @@ void StoreChecks::on_ready(StoreNode& node, const range::HostReady& ready) {
       if (raft != nullptr) check_promise(node, raft->range, raft->message);
     }
   }
-  for (const store::RecordWrite& record : ready.log.records) {
-    const RangeId range = range::tombstone_range(record.key);
-    if (!range || !record.value) continue;
-    const auto tombstone = range::decode_tombstone(*record.value);
-    ReplicaId& highest = destroyed_[{node.id(), range}];
-    highest = std::max(highest, tombstone->highest);
-  }
   for (const store::ReplicaWrite& write : ready.log.replicas) {
     const auto dead = destroyed_.find({node.id(), write.who.range});
     if (write.remove || dead == destroyed_.end() || dead->second < write.who.replica) continue;
     report("destroyed stays destroyed",
            name(write.who.range) + " on store " + std::to_string(node.id().value));
+  }
+}
+
+void StoreChecks::on_durable(StoreNode& node, const store::WriteSet& set) {
+  for (const store::RecordWrite& record : set.records) {
+    const RangeId range = range::tombstone_range(record.key);
+    if (!range || !record.value) continue;
+    const auto tombstone = range::decode_tombstone(*record.value);
+    ReplicaId& highest = destroyed_[{node.id(), range}];
+    highest = std::max(highest, tombstone->highest);
   }
 }
 

@@ -19,6 +19,7 @@ class StoreChecks {
   explicit StoreChecks(const Nodes& nodes) : nodes_(nodes) {}
 
   void on_ready(StoreNode& node, const range::HostReady& ready);
+  void on_durable(StoreNode& node, const store::WriteSet& set);
   void on_applied(StoreNode& node, RangeId range);
   void on_packet(const range::Packet& packet);
   /// A client was told that its command is done.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "tests/sim/lease_world.h"
 #include "tests/sim/runner.h"
 #include "tests/sim/store_world.h"
 
@@ -36,6 +37,7 @@ void print(StoreStats& s) {
 
 /// A clean run tells its numbers in the place of a violation's text.
 Violation run_seed(std::uint64_t seed) {
+  if (Violation lease = run_leases(seed); !lease.none()) return lease;
   const StoreOptions options = draw_store_options(seed);
   StoreOutcome outcome = StoreWorld(options, false).run();
   if (!outcome.violation.none()) return outcome.violation;

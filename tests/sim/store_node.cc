@@ -123,6 +123,7 @@ void StoreNode::schedule_tick() {
                      schedule_tick();
                      host_->tick(clock(), clock());
                      if (random_.one_in(options_.flush_one_in)) flush();
+                     if (random_.one_in(options_.flush_one_in)) tell_flushed();
                      poll_snapshots();
                      drain();
                    }));
@@ -131,6 +132,10 @@ void StoreNode::schedule_tick() {
 void StoreNode::flush() {
   ++counters_.flushes;
   broken(data_->flush());
+}
+
+/// What is flushed is told some time later; more is applied by then.
+void StoreNode::tell_flushed() {
   for (const store::ReplicaRecord& record : data_->replicas()) {
     const auto flushed = data_->flushed(record.range);
     const range::Range* range = host_->find(record.range);

@@ -52,6 +52,8 @@ class StoreObserver {
  public:
   virtual ~StoreObserver() = default;
   virtual void on_ready(StoreNode& node, const range::HostReady& ready) = 0;
+  /// The disk has it.
+  virtual void on_durable(StoreNode& node, const store::WriteSet& set) = 0;
   virtual void on_applied(StoreNode& node, RangeId range) = 0;
   virtual void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) = 0;
   virtual void on_packet(const range::Packet& packet) = 0;
@@ -80,6 +82,7 @@ class StoreNode {
   void manage(RangeId range, const range::ManageRequest& request);
   void drain();
   void flush();
+  void tell_flushed();
   void calm();
 
   Machine machine() const { return static_cast<Machine>(id_.value); }

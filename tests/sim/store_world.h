@@ -57,6 +57,9 @@ class StoreWorld final : private StoreObserver {
   };
 
   void on_ready(StoreNode& node, const range::HostReady& ready) override;
+  void on_durable(StoreNode& node, const store::WriteSet& set) override {
+    checks_.on_durable(node, set);
+  }
   void on_applied(StoreNode& node, RangeId range) override { checks_.on_applied(node, range); }
   void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) override;
   void on_packet(const range::Packet& packet) override;
