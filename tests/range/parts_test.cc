@@ -1,0 +1,90 @@
+// Codecs of ranges, and the table that says who serves a key.
+#include <boost/test/unit_test.hpp>
+
+#include "kv/range/command.h"
+#include "kv/range/descriptor.h"
+#include "kv/range/tombstone.h"
+#include "kv/route/route_table.h"
+
+namespace skald::range {
+namespace {
+
+Descriptor sample() {
+  using Role = Replica::Role;
+  Descriptor d;
+  d.id = RangeId{7};
+  d.boundary = {"b", "m"};
+  d.epoch = {3, 4};
+  d.replicas = {{StoreId{1}, ReplicaId{1}, Role::kVoter},
+                {StoreId{2}, ReplicaId{2}, Role::kOutgoing},
+                {StoreId{3}, ReplicaId{3}, Role::kDemoting},
+                {StoreId{4}, ReplicaId{9}, Role::kIncoming}};
+  d.genesis = {5, 6, true};
+  return d;
+}
+
+BOOST_AUTO_TEST_SUITE(parts)
+
+BOOST_AUTO_TEST_CASE(descriptors_survive_their_codec_and_damage_is_refused) {
+  const std::string bytes = encode(sample());
+  BOOST_CHECK(*decode_descriptor(bytes) == sample());
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    BOOST_CHECK(!decode_descriptor(bytes.substr(0, cut)).ok());
+  }
+  std::string newer = bytes;
+  newer[0] = 2;
+  BOOST_CHECK(decode_descriptor(newer).error().message.find("newer") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(roles_and_raft_configurations_are_one_to_one) {
+  std::map<ReplicaId, StoreId> stores;
+  for (const Replica& replica : sample().replicas) stores[replica.id] = replica.store;
+  const raft::Config config = config_of(sample());
+  BOOST_CHECK(config.joint());
+  BOOST_CHECK(replicas_of(config, stores) == sample().replicas);
+  BOOST_CHECK(config_of(Descriptor{}) == raft::Config{});
+}
+
+BOOST_AUTO_TEST_CASE(commands_survive_their_codec) {
+  const Command commands[] = {
+      {1, 9, UserCommand{{{NodeId{1}, LifeNumber{2}}, 3}, 4, 5, "x"}},
+      {1, 9, EndLifeCommand{{NodeId{1}, LifeNumber{2}}, "y"}},
+      {1, 9, SplitCommand{{1, 2}, "k", RangeId{8}}},
+      {1, 9, SetLevelCommand{1}},
+  };
+  for (const Command& command : commands) {
+    BOOST_CHECK(*decode_command(encode(command)) == command);
+    BOOST_CHECK(!decode_command(encode(command) + "z").ok());
+  }
+  BOOST_CHECK(!decode_command(encode({kLevelNow + 1, 0, SetLevelCommand{1}})).ok());
+  BOOST_CHECK(decode_tombstone(encode(Tombstone{ReplicaId{4}, sample()}))->descriptor == sample());
+  BOOST_CHECK(tombstone_range(tombstone_key(RangeId{12})) == RangeId{12});
+}
+
+BOOST_AUTO_TEST_CASE(the_newest_boundary_wins_and_gaps_are_told) {
+  const auto range = [](std::uint64_t id, std::string start, std::optional<std::string> end,
+                        std::uint64_t boundary_ver) {
+    Descriptor d;
+    d.id = RangeId{id};
+    d.boundary = {std::move(start), std::move(end)};
+    d.epoch = {1, boundary_ver};
+    return d;
+  };
+  route::RouteTable table;
+  BOOST_CHECK(table.find("a") == nullptr);
+  BOOST_CHECK(table.learn(range(1, "", std::nullopt, 1)));
+  BOOST_CHECK(table.gaps().empty());
+  BOOST_CHECK(table.learn(range(2, "m", std::nullopt, 2)));  // its parent is old here
+  BOOST_CHECK(table.find("a")->id == RangeId{1});
+  BOOST_CHECK(table.find("m")->id == RangeId{2});
+  BOOST_CHECK(table.learn(range(1, "", "f", 3)));
+  BOOST_CHECK(!table.learn(range(1, "", std::nullopt, 1)));
+  BOOST_CHECK(table.find("g") == nullptr);
+  BOOST_REQUIRE_EQUAL(table.gaps().size(), 1);
+  BOOST_CHECK(table.gaps().front() == (Boundary{"f", "m"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace skald::range
