@@ -19,6 +19,7 @@ LeaseHolder::Report LeaseHolder::report(std::uint64_t now_us) {
   std::erase_if(sent_, [now_us](const auto& item) {
     return item.second + kServeLeaseUs < now_us;  // an answer would come too late
   });
+  next_number_ = std::max(next_number_, now_us);
   sent_[next_number_] = now_us;
   return {next_number_++, visible_};
 }
@@ -30,18 +31,23 @@ void LeaseHolder::granted(std::uint64_t number, std::uint64_t duration_us) {
   sent_.erase(sent_.begin(), std::next(found));
 }
 
-std::uint64_t LeaseGranter::on_report(ReplicaId replica, raft::Index visible,
+std::uint64_t LeaseGranter::on_report(ReplicaId replica, const LeaseHolder::Report& report,
                                       std::optional<std::uint64_t> anchor_us,
                                       std::uint64_t now_us) {
   std::erase_if(grants_, [now_us](const auto& item) { return item.second.until_us < now_us; });
   const auto held = grants_.find(replica);
-  if (held != grants_.end()) held->second.visible = visible;
-  if (visible < replied_ && SKALD_GUARD(Guard::kGrantVisible)) return 0;
+  if (held != grants_.end()) {
+    if (report.number <= held->second.number) return 0;
+    held->second.number = report.number;
+    held->second.visible = report.visible;
+  }
+  if (report.visible < replied_ && SKALD_GUARD(Guard::kGrantVisible)) return 0;
   if (!SKALD_GUARD(Guard::kGrantAnchored)) anchor_us = now_us;
   if (!anchor_us || now_us >= *anchor_us + lease_us_) return 0;
   const std::uint64_t duration = *anchor_us + lease_us_ - now_us;
   Grant& grant = grants_[replica];
-  grant.visible = visible;
+  grant.number = report.number;
+  grant.visible = report.visible;
   grant.until_us = std::max(grant.until_us, now_us + duration + duration / 100 + 1);
   return duration;
 }

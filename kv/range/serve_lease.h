@@ -30,7 +30,7 @@ inline constexpr std::uint64_t kServeLeaseUs = 1'000'000;
 class LeaseHolder {
  public:
   struct Report {
-    std::uint64_t number = 0;
+    std::uint64_t number = 0;  ///< grows, also over restarts of the process
     raft::Index visible = 0;
   };
 
@@ -64,7 +64,8 @@ class LeaseGranter {
         replied_(floor) {}
 
   /// The duration to grant to `replica`; 0: none. `anchor_us`: the leader's lease_anchor().
-  std::uint64_t on_report(ReplicaId replica, raft::Index visible,
+  /// Reports that were overtaken by a later one are ignored: their replica may have been reset.
+  std::uint64_t on_report(ReplicaId replica, const LeaseHolder::Report& report,
                           std::optional<std::uint64_t> anchor_us, std::uint64_t now_us);
   /// Whether the reply to the command at `index` may leave. Once it may, replicas that are behind
   /// `index` get no more grants.
@@ -74,6 +75,7 @@ class LeaseGranter {
 
  private:
   struct Grant {
+    std::uint64_t number = 0;
     raft::Index visible = 0;
     std::uint64_t until_us = 0;  ///< by this clock the replica surely does not serve any more
   };

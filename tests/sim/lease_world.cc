@@ -97,7 +97,7 @@ class LeaseWorld {
       Leader& leader = leaders_[to];
       const Micros now = scheduler_.now();
       const std::uint64_t duration = leader.granter->on_report(
-          ReplicaId{who + 1}, report.visible, leader.clock.at(leader.anchor), leader.clock.at(now));
+          ReplicaId{who + 1}, report, leader.clock.at(leader.anchor), leader.clock.at(now));
       if (duration == 0) return;
       scheduler_.at(now + random_.below(100 * kMillisecond), [this, who, report, duration] {
         replicas_[who].holder.granted(report.number, duration);
