@@ -4,7 +4,6 @@
 #include "kv/range/command.h"
 #include "kv/range/descriptor.h"
 #include "kv/range/tombstone.h"
-#include "kv/route/route_table.h"
 
 namespace skald::range {
 namespace {
@@ -59,29 +58,6 @@ BOOST_AUTO_TEST_CASE(commands_survive_their_codec) {
   BOOST_CHECK(!decode_command(encode({kLevelNow + 1, 0, SetLevelCommand{1}})).ok());
   BOOST_CHECK(decode_tombstone(encode(Tombstone{ReplicaId{4}, sample()}))->descriptor == sample());
   BOOST_CHECK(tombstone_range(tombstone_key(RangeId{12})) == RangeId{12});
-}
-
-BOOST_AUTO_TEST_CASE(the_newest_boundary_wins_and_gaps_are_told) {
-  const auto range = [](std::uint64_t id, std::string start, std::optional<std::string> end,
-                        std::uint64_t boundary_ver) {
-    Descriptor d;
-    d.id = RangeId{id};
-    d.boundary = {std::move(start), std::move(end)};
-    d.epoch = {1, boundary_ver};
-    return d;
-  };
-  route::RouteTable table;
-  BOOST_CHECK(table.find("a") == nullptr);
-  BOOST_CHECK(table.learn(range(1, "", std::nullopt, 1)));
-  BOOST_CHECK(table.gaps().empty());
-  BOOST_CHECK(table.learn(range(2, "m", std::nullopt, 2)));  // its parent is old here
-  BOOST_CHECK(table.find("a")->id == RangeId{1});
-  BOOST_CHECK(table.find("m")->id == RangeId{2});
-  BOOST_CHECK(table.learn(range(1, "", "f", 3)));
-  BOOST_CHECK(!table.learn(range(1, "", std::nullopt, 1)));
-  BOOST_CHECK(table.find("g") == nullptr);
-  BOOST_REQUIRE_EQUAL(table.gaps().size(), 1);
-  BOOST_CHECK(table.gaps().front() == (Boundary{"f", "m"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
