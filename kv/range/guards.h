@@ -14,8 +14,6 @@ namespace skald::range {
     "keys in their range")                                                                         \
   X(105, TombstoneHeld, "a replica id that was destroyed is not created again",                    \
     "destroyed stays destroyed")                                                                   \
-  X(106, ChildKeepsVote, "a split keeps the vote of a child that was there before it",             \
-    "one leader a term")                                                                           \
   X(107, ChildKeepsLog, "a split replayed after a crash keeps the child's log",                    \
     "committed never lost")                                                                        \
   X(108, TruncateFlushed, "the log is truncated behind flushed data only", "replayable")           \

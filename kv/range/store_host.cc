@@ -220,7 +220,7 @@ store::DataBatch StoreHost::split(Range& parent, SplitOff split, store::DataBatc
     start.hard_state.commit = std::max(start.hard_state.commit, start.replay_to);
   } else {
     const auto there = ranges_.find(child.id);
-    if (there != ranges_.end() && SKALD_GUARD(Guard::kChildKeepsVote)) {
+    if (there != ranges_.end()) {
       const raft::Raft& voted = there->second->raft();
       if (voted.term() >= 1) start.hard_state = {voted.term(), voted.vote(), 1};
     }

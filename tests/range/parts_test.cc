@@ -1,4 +1,4 @@
-// Codecs of ranges, and the table that says who serves a key.
+// Codecs of ranges.
 #include <boost/test/unit_test.hpp>
 
 #include "kv/range/command.h"
