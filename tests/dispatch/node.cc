@@ -466,11 +466,14 @@ void Node::settle() {
   for (int i = 0; i < 100'000; ++i) {
     bool moved = deliver(static_cast<std::size_t>(i));
     for (auto& client : clients_) {
-      moved |= !client->acks.empty() || !client->to_client.empty() ||
-               (!client->over && !client->to_broker.empty());
+      // What a client that is not read has written does not move.
+      const std::size_t unread = client->to_broker.size();
+      moved |= !client->acks.empty() || !client->to_client.empty();
       take(*client, SIZE_MAX);
       while (!client->acks.empty()) client->send_ack();
+      const std::size_t owed = client->to_broker.size();
       read(*client, 1000);
+      moved |= client->to_broker.size() != owed || owed != unread;
     }
     if (!moved) return;
   }
