@@ -170,6 +170,39 @@ std::string bytes_of(const codec::ControlPacket& packet, Version version) {
   return out;
 }
 
+codec::Ack ack_of(PacketType type, std::uint16_t id) {
+  codec::Ack ack;
+  ack.type = type;
+  ack.packet_id = id;
+  return ack;
+}
+
+codec::Subscribe subscribe_of(std::string filter) {
+  codec::Subscribe subscribe;
+  subscribe.packet_id = 9;
+  subscribe.entries.push_back({std::move(filter), {}});
+  return subscribe;
+}
+
+std::string wrong_reason(const std::vector<Received>& packets) {
+  for (const Received& received : packets) {
+    const auto* packet = std::get_if<codec::ControlPacket>(&received);
+    if (packet == nullptr) continue;
+    const auto wrong = [](PacketType type, ReasonCode reason) {
+      return !codec::reason_allowed(type, static_cast<std::uint8_t>(reason));
+    };
+    const auto* connack = std::get_if<codec::Connack>(packet);
+    const auto* disconnect = std::get_if<codec::Disconnect>(packet);
+    const auto* ack = std::get_if<codec::Ack>(packet);
+    if ((connack != nullptr && wrong(PacketType::connack, connack->reason)) ||
+        (disconnect != nullptr && wrong(PacketType::disconnect, disconnect->reason)) ||
+        (ack != nullptr && wrong(ack->type, ack->reason))) {
+      return text_of(received);
+    }
+  }
+  return {};
+}
+
 codec::Connect connect_of(Version version, std::string client_id) {
   codec::Connect connect;
   connect.version = version;

@@ -83,6 +83,11 @@ struct Publish {
 std::string bytes_of(const Publish& publish, codec::Version version);
 std::string bytes_of(const codec::ControlPacket& packet, codec::Version version);
 
+codec::Ack ack_of(codec::PacketType type, std::uint16_t id);
+codec::Subscribe subscribe_of(std::string filter);
+/// Names the first packet whose reason code its type may not have; empty: none.
+std::string wrong_reason(const std::vector<Received>& packets);
+
 /// A CONNECT with the defaults of a test.
 codec::Connect connect_of(codec::Version version, std::string client_id = "c");
 
