@@ -87,10 +87,8 @@ Status Applier::apply_one(const raft::Entry& entry, ApplyResult& result) {
   ApplyContext context;
   context.index = entry.index;
   context.term = entry.term;
-  if (decoded->stamp_us > stamp_us_) {
-    stamp_us_ = decoded->stamp_us;
-    stamp_changed_ = true;
-  }
+  stamp_us_ = std::max(stamp_us_ + 1, decoded->stamp_us);
+  stamp_changed_ = true;
   context.stamp_us = stamp_us_;
   context.level = descriptor_.level;
   if (auto* user = std::get_if<UserCommand>(&decoded->body)) {

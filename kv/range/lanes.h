@@ -61,17 +61,13 @@ class Lanes {
   std::uint64_t next(const LaneId& lane) const;
   std::size_t size() const { return lanes_.size(); }
 
-  /// The whole state as one versioned value, for snapshots and splits (both halves keep all lanes).
-  /// Equal states encode equally.
-  std::string encode() const;
-  static Result<Lanes> decode(std::string_view bytes);
-
-  /// The same in pieces, each under a key of its own, so that a change writes only what it
-  /// touched. Asks for the pieces that changed since the last call; no value: the piece is gone.
+  /// The state as stored pieces: one for each reply that is kept, and for each node with an ended
+  /// life. So a command costs one small record, however deep its lane is. take_changes() tells
+  /// those that changed since the last call; no value: the piece is gone.
   std::vector<std::pair<std::string, std::optional<std::string>>> take_changes();
-  /// Every piece, as a child of a split begins with.
+  /// Every piece, by key, as a child of a split begins with.
   std::vector<std::pair<std::string, std::string>> pieces() const;
-  /// Takes over one stored piece.
+  /// Takes over one stored piece. Requires: in order of keys.
   Status load(std::string_view key, std::string_view value);
 
   bool operator==(const Lanes& other) const {
@@ -79,19 +75,24 @@ class Lanes {
   }
 
  private:
+  /// The reply to command n is in slot (n - 1) % kLaneWindow.
   struct Last {
     std::uint64_t seq = 0;
-    std::vector<std::string> replies;  // to the last commands; that to `seq` is at the back
+    std::vector<std::string> replies;
 
     bool operator==(const Last&) const = default;
   };
+  struct Changed {
+    std::uint64_t since = 0;     ///< commands above it are not stored yet
+    std::size_t slots_gone = 0;  ///< of a lane that is gone
+  };
 
   std::size_t lanes_of(Life life) const;
-  static std::string encode(const Last& last);
+  Status load(const LaneId& lane, std::size_t slot, std::uint64_t seq, std::string_view reply);
 
   std::map<LaneId, Last> lanes_;
-  std::map<NodeId, LifeNumber> ended_;  // of each node, the newest life that has ended
-  std::set<LaneId> changed_lanes_;      // since take_changes()
+  std::map<NodeId, LifeNumber> ended_;       // of each node, the newest life that has ended
+  std::map<LaneId, Changed> changed_lanes_;  // since take_changes()
   std::set<NodeId> changed_ends_;
 };
 

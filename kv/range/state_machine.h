@@ -41,7 +41,7 @@ struct LaneId {
 struct ApplyContext {
   std::uint64_t index = 0;     // in the Raft log, from 1
   std::uint64_t term = 0;      // of the entry
-  std::uint64_t stamp_us = 0;  // hybrid logical clock; never less than that of the entry before
+  std::uint64_t stamp_us = 0;  // hybrid logical clock; greater than that of any command before
   std::uint32_t level = 0;     // what the range is committed to understand
   LaneId lane;                 // who proposed it; all zero: the range itself
   std::uint64_t seq = 0;       // within the lane, from 1

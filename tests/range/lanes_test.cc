@@ -73,29 +73,85 @@ BOOST_AUTO_TEST_CASE(lanes_of_a_life_are_limited) {
   BOOST_CHECK(lanes.check(lane(1, 2, 0), 1).verdict == Verdict::apply);
 }
 
-BOOST_AUTO_TEST_CASE(encoded_and_back) {
+/// The stored pieces, as a data store keeps them.
+struct Stored {
+  std::map<std::string, std::string> pieces;
+  std::size_t bytes = 0;  ///< written so far
+
+  void take(Lanes& lanes) {
+    for (auto& [key, value] : lanes.take_changes()) {
+      bytes += key.size() + (value ? value->size() : 0);
+      if (value) {
+        pieces[key] = *value;
+      } else {
+        pieces.erase(key);
+      }
+    }
+  }
+  Result<Lanes> load() const {
+    Lanes lanes;
+    for (const auto& [key, value] : pieces) {
+      if (Status status = lanes.load(key, value); !status.ok()) return status.error();
+    }
+    return lanes;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(stored_in_pieces_and_back) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Random random(seed);
+    Lanes lanes;
+    Stored stored;
+    for (int i = 0; i < 2000; ++i) {
+      const LaneId id = lane(random.between(1, 3), random.between(1, 4));
+      const std::uint64_t next = lanes.next(id);
+      if (lanes.check(id, next).verdict == Verdict::apply) {
+        lanes.record(id, next, std::string(random.below(20), 'r'));
+      }
+      if (random.one_in(200)) lanes.end_life(id.life);
+      if (!random.one_in(20)) continue;  // several changes of one lane in one batch
+      stored.take(lanes);
+      BOOST_REQUIRE(*stored.load() == lanes);
+    }
+    stored.take(lanes);
+    const auto pieces = lanes.pieces();
+    const std::map<std::string, std::string> all(pieces.begin(), pieces.end());
+    BOOST_REQUIRE(all == stored.pieces);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(damaged_pieces_are_refused_or_read) {
   Lanes lanes;
-  BOOST_CHECK(*Lanes::decode(lanes.encode()) == lanes);
-  lanes.record(lane(1, 1), 1, std::string("\0x", 2));
-  lanes.record(lane(1, 1), 2, "");
-  lanes.record(lane(~0ULL, ~0ULL, ~0U), 1, std::string(300, 'r'));
+  Stored stored;
+  for (std::uint64_t seq = 1; seq <= 70; ++seq) lanes.record(lane(1, 1), seq, "reply");
   lanes.end_life({NodeId{3}, LifeNumber{9}});
-  const std::string bytes = lanes.encode();
-  BOOST_CHECK(*Lanes::decode(bytes) == lanes);
-  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
-    BOOST_CHECK(!Lanes::decode(bytes.substr(0, cut)).ok());
-  }
-  BOOST_CHECK(!Lanes::decode(bytes + '\0').ok());
-  std::string newer = bytes;
-  newer[0] = 2;
-  BOOST_CHECK(Lanes::decode(newer).error().message.find("newer") != std::string::npos);
+  stored.take(lanes);
   Random random(1);
-  for (int i = 0; i < 2000; ++i) {  // damage is refused or read, never worse
-    std::string damaged = bytes;
-    damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
-    const Result<Lanes> read = Lanes::decode(damaged);
-    if (read.ok()) BOOST_CHECK(*Lanes::decode(read->encode()) == *read);
+  for (int i = 0; i < 2000; ++i) {
+    Stored damaged = stored;
+    auto piece = damaged.pieces.begin();
+    std::advance(piece, static_cast<std::ptrdiff_t>(random.below(damaged.pieces.size())));
+    piece->second[random.below(piece->second.size())] = static_cast<char>(random.below(256));
+    const Result<Lanes> read = damaged.load();
+    if (read.ok()) BOOST_CHECK_EQUAL(read->size(), 1U);
   }
+  Stored newer = stored;
+  newer.pieces.begin()->second[0] = 2;
+  BOOST_CHECK(newer.load().error().message.find("newer") != std::string::npos);
+  stored.pieces.erase(stored.pieces.rbegin()->first.substr(0, 21) + '\5');
+  BOOST_CHECK(!stored.load().ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_command_writes_one_small_piece) {
+  Lanes lanes;
+  Stored stored;
+  constexpr std::uint64_t kCommands = 10 * kLaneWindow;
+  for (std::uint64_t seq = 1; seq <= kCommands; ++seq) {
+    lanes.record(lane(1, 1), seq, "ten bytes.");
+    stored.take(lanes);
+  }
+  BOOST_CHECK_LE(stored.bytes / kCommands, 36U);
+  BOOST_CHECK_EQUAL(stored.pieces.size(), kLaneWindow);
 }
 
 BOOST_AUTO_TEST_CASE(random_retries_apply_each_command_once) {

@@ -5,6 +5,14 @@ namespace {
 
 std::string name(RangeId range) { return "range " + std::to_string(range.value % 1000); }
 
+std::uint64_t hash_lanes(const range::Lanes& lanes) {
+  std::uint64_t hash = 0;
+  for (const auto& [key, value] : lanes.pieces()) {
+    hash = mix(mix(hash, hash_of(key)), hash_of(value));
+  }
+  return hash;
+}
+
 }  // namespace
 
 void StoreChecks::report(const std::string& checker, const std::string& what) {
@@ -80,7 +88,7 @@ void StoreChecks::on_applied(StoreNode& node, RangeId id) {
   check_commands(node, *range);
   if (range->needs_rebuild()) return;
   const range::Applier& applier = range->applier();
-  State state{range::encode(applier.descriptor()), hash_of(applier.lanes().encode()),
+  State state{range::encode(applier.descriptor()), hash_lanes(applier.lanes()),
               node.kv(*range).hash(), applier.stamp_us()};
   const auto [place, first] = states_.try_emplace({id, applier.applied().index}, state);
   if (!first && !(place->second == state)) {
