@@ -83,12 +83,12 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
                                      std::uint32_t subscription_id, AckEntry ack,
                                      PendingAck& pending) {
   Session& session = from.session();
-  const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(workspace_.limits));
+  const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(session.limits()));
   if (!parsed.ok()) return ReasonCode::topic_filter_invalid;
-  if (parsed.shared() && !workspace_.limits.shared_available) {
+  if (parsed.shared() && !session.limits().shared_available) {
     return ReasonCode::shared_subscriptions_not_supported;
   }
-  if (has_wildcard(parsed.filter) && !workspace_.limits.wildcard_available) {
+  if (has_wildcard(parsed.filter) && !session.limits().wildcard_available) {
     return ReasonCode::wildcard_subscriptions_not_supported;
   }
   if (!node_.authority->may_subscribe(*from.identity(), parsed.filter)) {
@@ -151,7 +151,7 @@ void PostOffice::unsubscribe(SessionActor& from) {
       .session = session.publisher().session, .packet_id = packet.packet_id, .unsubscribe = true};
   for (std::size_t i = 0; i < packet.filters.size(); ++i) {
     const std::string& filter = packet.filters[i];
-    const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
+    const topic::Filter parsed = topic::parse_filter(filter, topic_limits(session.limits()));
     if (!parsed.ok()) {
       pending.reasons.push_back(ReasonCode::topic_filter_invalid);
       continue;
@@ -188,7 +188,7 @@ void PostOffice::leave_group(const Session& session, const topic::Filter& parsed
 
 /// The session does without `filter` from now on; nobody waits for what follows from that.
 void PostOffice::drop_subscription(Session& session, const std::string& filter) {
-  const topic::Filter parsed = topic::parse_filter(filter, topic_limits(workspace_.limits));
+  const topic::Filter parsed = topic::parse_filter(filter, topic_limits(session.limits()));
   if (parsed.shared()) {
     leave_group(session, parsed, 0);
   } else {

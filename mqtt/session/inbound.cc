@@ -39,7 +39,7 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     return {Event::handled, 0};
   }
   if (publish.qos != QoS::at_most_once) {
-    if (is_v5() && open_in_ >= workspace_->limits.receive_maximum) {
+    if (is_v5() && open_in_ >= limits_->receive_maximum) {
       return fail(ReasonCode::receive_maximum_exceeded, "receive maximum exceeded");
     }
     ++open_in_;
@@ -78,7 +78,7 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
 /// Turns a topic alias into its topic [MQTT-3.3.2-7..12]. False when the connection had to end.
 bool Session::resolve_topic(codec::PublishView& publish) {
   if (publish.topic_alias == 0) return true;
-  if (publish.topic_alias > workspace_->limits.topic_alias_maximum_in) {
+  if (publish.topic_alias > limits_->topic_alias_maximum_in) {
     fail(ReasonCode::topic_alias_invalid, "topic alias over the maximum");
     return false;
   }
@@ -101,7 +101,7 @@ ReasonCode Session::judge(const codec::PublishView& publish) const {
   if (const ReasonCode refusal = judge_topic(publish.topic); refusal != ReasonCode::success) {
     return refusal;
   }
-  if (publish.retain && !workspace_->limits.retain_available) {
+  if (publish.retain && !limits_->retain_available) {
     return ReasonCode::retain_not_supported;
   }
   if (publish.payload_is_utf8 && !codec::is_utf8(publish.payload)) {
@@ -111,7 +111,7 @@ ReasonCode Session::judge(const codec::PublishView& publish) const {
 }
 
 ReasonCode Session::judge_topic(std::string_view topic) const {
-  const Limits& limits = workspace_->limits;
+  const Limits& limits = *limits_;
   if (topic.size() > limits.max_topic_bytes) return ReasonCode::topic_name_invalid;
   const auto levels = 1 + std::count(topic.begin(), topic.end(), '/');
   if (levels > limits.max_topic_levels) return ReasonCode::topic_name_invalid;
@@ -123,7 +123,7 @@ ReasonCode Session::judge_will(const codec::Will& will) const {
   if (const ReasonCode refusal = judge_topic(will.topic); refusal != ReasonCode::success) {
     return refusal;
   }
-  if (will.retain && !workspace_->limits.retain_available) {
+  if (will.retain && !limits_->retain_available) {
     return ReasonCode::retain_not_supported;
   }
   const bool text = will.payload_is_utf8 && !codec::is_utf8(will.payload);

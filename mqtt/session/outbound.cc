@@ -27,22 +27,26 @@ char first_byte(QoS qos, bool retain) {
 }  // namespace
 
 bool Session::behind() const {
-  if (output_.size() > workspace_->limits.output_high_water_bytes) return true;
+  if (output_.size() > limits_->output_high_water_bytes) return true;
   if (!queue_) return false;
-  return queue_->messages.size() > workspace_->limits.max_queued_messages / 2 ||
-         queue_->bytes > workspace_->limits.max_queued_bytes / 2;
+  return queue_->messages.size() > limits_->max_queued_messages / 2 ||
+         queue_->bytes > limits_->max_queued_bytes / 2;
 }
 
 bool Session::has_room(QoS qos) const {
-  if (output_.size() > workspace_->limits.output_high_water_bytes) return false;
+  if (output_.size() > limits_->output_high_water_bytes) return false;
   if (qos == QoS::at_most_once) return !slow_ || !behind();
   return window_.open() < window_.size() && (!queue_ || queue_->messages.empty());
 }
 
 Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
   if (state_ != State::connected) return Outcome::dropped;
+  if (!may_receive(forms.publication().topic)) [[unlikely]] {
+    ++workspace_->counters.dropped_not_authorized;
+    return Outcome::dropped;
+  }
   const QoS qos = std::min(forms.publication().info.qos, delivery.granted);
-  const std::size_t limit = workspace_->limits.output_max_bytes;
+  const std::size_t limit = limits_->output_max_bytes;
   if (qos == QoS::at_most_once) {
     const bool must_drop = (slow_ && behind()) || output_.size() > limit;
     if (must_drop) {
@@ -140,7 +144,7 @@ void Session::use_alias(codec::PublishHead& head, std::size_t payload) {
 
 Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, QoS qos) {
   mqtt::PublicationView& publication = forms.publication();
-  const Limits& limits = workspace_->limits;
+  const Limits& limits = *limits_;
   if (!queue_) queue_ = std::make_unique<Queue>();
   if (queue_->messages.size() >= limits.max_queued_messages ||
       queue_->bytes + publication.size_bytes() > limits.max_queued_bytes) {
@@ -163,12 +167,14 @@ Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, Qo
 /// Sends from the queue while the window has room.
 void Session::pump(mqtt::TimeMs now_ms) {
   if (state_ != State::connected) return;
-  while (!queue_->messages.empty() && output_.size() <= workspace_->limits.output_max_bytes) {
+  while (!queue_->messages.empty() && output_.size() <= limits_->output_max_bytes) {
     Queued& next = queue_->messages.front();
     const std::size_t size = next.publication->size_bytes();
     const mqtt::PublicationInfo& info = next.publication->info();
     if (info.expiry_ms != 0 && info.expiry_ms <= now_ms) {
-      ++workspace_->counters.dropped_expired;  // [MQTT-3.3.2-5]
+      ++workspace_->counters.dropped_expired;              // [MQTT-3.3.2-5]
+    } else if (!may_receive(next.publication->topic())) {  // rights may have gone since
+      ++workspace_->counters.dropped_not_authorized;
     } else {
       const std::uint16_t packet_id = window_.take(next.qos);
       if (packet_id == 0) return;

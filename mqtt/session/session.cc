@@ -87,14 +87,14 @@ End end_of(ReasonCode reason) {
 
 }  // namespace
 
-Session::Session(Workspace& workspace) : workspace_(&workspace), output_(workspace.pool) {}
+Session::Session(Workspace& workspace)
+    : workspace_(&workspace), limits_(&workspace.limits), output_(workspace.pool) {}
 
 Session::Step Session::receive(std::string_view in, mqtt::TimeMs now_ms) {
   if (state_ == State::closed) return {Event::closed, 0};
-  const std::size_t largest =
-      state_ == State::awaits_connect
-          ? std::min<std::size_t>(kMaxConnectSize, workspace_->limits.max_packet_size)
-          : workspace_->limits.max_packet_size;
+  const std::size_t largest = state_ == State::awaits_connect
+                                  ? std::min<std::size_t>(kMaxConnectSize, limits_->max_packet_size)
+                                  : limits_->max_packet_size;
   // Before CONNECT nothing else is waited for, whatever length it claims [MQTT-3.1.0-1].
   if (state_ == State::awaits_connect && !in.empty() &&
       static_cast<unsigned char>(in.front()) != 0x10) {
@@ -123,7 +123,7 @@ Session::Event Session::receive_past_block(std::string& buffered, std::size_t& s
                                            mqtt::TimeMs now_ms) {
   while (state_ == State::connected) {
     const std::string_view rest = std::string_view(buffered).substr(scan);
-    const codec::FrameResult found = codec::next_frame(rest, workspace_->limits.max_packet_size);
+    const codec::FrameResult found = codec::next_frame(rest, limits_->max_packet_size);
     if (found.status == codec::FrameStatus::need_more) {
       needed_ = scan + found.needed;
       return Event::need_more;
@@ -215,10 +215,7 @@ Session::Step Session::on_connect(codec::Connect connect) {
   keep_alive_s_ = connect.keep_alive_s;
   request_problem_information_ = connect.request_problem_information;
   maximum_packet_size_ = connect.maximum_packet_size;
-  const Limits& limits = workspace_->limits;
-  window_.set_size(is_v5() ? std::min(connect.receive_maximum, limits.max_inflight)
-                           : limits.max_inflight);
-  alias_maximum_out_ = std::min(connect.topic_alias_maximum, limits.topic_alias_maximum_out);
+  const Limits& limits = *limits_;
   state_ = State::connecting;
   connect_ = std::make_unique<codec::Connect>(std::move(connect));
   // [MQTT-3.1.3-8]: 3.1.1 may leave the id out only with clean session; 3.1 not at all, yet
@@ -249,7 +246,11 @@ ReasonCode Session::judge_connect() {
 
 void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
   SKALD_ASSERT(state_ == State::connecting);
-  const Limits& limits = workspace_->limits;
+  if (identity.limits != nullptr) limits_ = identity.limits;
+  const Limits& limits = *limits_;
+  window_.set_size(is_v5() ? std::min(connect_->receive_maximum, limits.max_inflight)
+                           : limits.max_inflight);
+  alias_maximum_out_ = std::min(connect_->topic_alias_maximum, limits.topic_alias_maximum_out);
   tenant_ = identity.tenant;
   publisher_ = identity.publisher;
   last_received_ms_ = now_ms;
@@ -395,7 +396,7 @@ bool Session::add_subscription(const std::string& filter, const Subscription& su
     found->second = subscription;
     return true;
   }
-  if (subscriptions_->size() >= workspace_->limits.max_subscriptions) return false;
+  if (subscriptions_->size() >= limits_->max_subscriptions) return false;
   subscriptions_->emplace(filter, subscription);
   return true;
 }

@@ -65,13 +65,25 @@ struct Counters {
   std::uint64_t dropped_too_large = 0;   // over the receiver's Maximum Packet Size [MQTT-3.1.2-25]
   std::uint64_t dropped_expired = 0;     // message expiry passed in the queue
   std::uint64_t dropped_by_client = 0;   // negative PUBACK or PUBREC
-  std::uint64_t unknown_packet_ids = 0;  // acks for nothing open
+  std::uint64_t dropped_not_authorized = 0;  // the receiver has no right to the topic
+  std::uint64_t unknown_packet_ids = 0;      // acks for nothing open
+};
+
+class Session;
+
+/// Asked about each message to a session that may not receive everything (Session::set_restricted).
+/// One a loop; outlives the sessions.
+class ReceiveRights {
+ public:
+  virtual ~ReceiveRights() = default;
+  virtual bool may_receive(const Session& session, std::string_view topic) = 0;
 };
 
 /// What all sessions of a loop share: limits, spare buffers, counters, and the place where the last
 /// event's contents lie. Outlives the sessions.
 struct Workspace {
-  Limits limits;
+  Limits limits;                            // until the client's tenant is known
+  ReceiveRights* receive_rights = nullptr;  // set before a session is restricted
   BufferPool pool;
   Counters counters;
   mqtt::PublicationView publication;  // of the last Event::publish on this loop
@@ -134,6 +146,7 @@ class Session {
     std::string_view tenant;  // interned: outlives the session
     mqtt::Publisher publisher;
     std::string_view response_information;  // sent to a client that asks for it; empty: none
+    const Limits* limits = nullptr;         // of the tenant; outlives the session. Null: the loop's
   };
   /// CONNACK with success. Requires: state connecting.
   void accept(const Identity& identity, mqtt::TimeMs now_ms);
@@ -160,6 +173,9 @@ class Session {
   bool has_room(codec::QoS qos) const;
   /// Behind: too much waits for the socket or for the client's acks. Its publishers should wait.
   bool behind() const;
+  /// While set, Workspace::receive_rights is asked about each message, when it comes and again when
+  /// it leaves the queue.
+  void set_restricted(bool restricted) { restricted_ = restricted; }
   /// While set, QoS 0 messages are dropped as long as the session is behind.
   void set_slow(bool slow) { slow_ = slow; }
   bool slow() const { return slow_; }
@@ -186,6 +202,7 @@ class Session {
   // ----------------------------------------------------------------------------------------
 
   Workspace& workspace() { return *workspace_; }
+  const Limits& limits() const { return *limits_; }
   std::uint32_t maximum_packet_size() const { return maximum_packet_size_; }
   Output& output() { return output_; }
   const Output& output() const { return output_; }
@@ -279,12 +296,16 @@ class Session {
   void use_alias(codec::PublishHead& head, std::size_t payload);
   Outcome enqueue(WireForms& forms, const Delivery& delivery, codec::QoS qos);
   void pump(mqtt::TimeMs now_ms);
+  bool may_receive(std::string_view topic) const {
+    return !restricted_ || workspace_->receive_rights->may_receive(*this, topic);
+  }
 
   // Ordered by use on the hot path.
   State state_ = State::awaits_connect;
   codec::Version version_ = codec::Version::v311;
   bool publish_blocked_ = false;
   bool slow_ = false;
+  bool restricted_ = false;
   bool bridge_ = false;
   bool clean_start_ = true;
   bool expiry_was_zero_ = true;     // of CONNECT, whatever CONNACK said
@@ -296,6 +317,7 @@ class Session {
   std::uint16_t alias_maximum_out_ = 0;
   std::uint32_t maximum_packet_size_ = codec::kMaxVarint + 5;
   Workspace* workspace_;
+  const Limits* limits_;  // of the loop until accept(), then of the tenant
   Output output_;
   SendWindow window_;
   std::unique_ptr<Queue> queue_;

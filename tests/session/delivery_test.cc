@@ -328,6 +328,35 @@ BOOST_AUTO_TEST_CASE(queue_limits) {
   BOOST_TEST(second.session.behind());
 }
 
+/// Rights that change while messages wait.
+struct Rights final : ReceiveRights {
+  std::string forbidden;
+  bool may_receive(const Session&, std::string_view topic) override { return topic != forbidden; }
+};
+
+BOOST_AUTO_TEST_CASE(rights_are_asked_when_a_message_comes_and_when_it_leaves_the_queue) {
+  Workspace workspace;
+  Rights rights;
+  workspace.receive_rights = &rights;
+  workspace.limits.max_inflight = 1;
+  Peer peer(workspace, Version::v5);
+  peer.connect();
+  const auto send = [&peer](const std::string& topic) {
+    return peer.deliver({.topic = topic, .payload = "x", .qos = kQoS1}, {.granted = kQoS1});
+  };
+  rights.forbidden = "secret";
+  BOOST_TEST((send("secret") == Outcome::sent));  // not restricted: nobody is asked
+  peer.session.set_restricted(true);
+  BOOST_TEST((send("secret") == Outcome::dropped));
+  BOOST_TEST((send("first") == Outcome::queued));
+  BOOST_TEST((send("second") == Outcome::queued));
+  rights.forbidden = "first";
+  peer.received();
+  peer.send_ack(PacketType::puback, 1);
+  BOOST_TEST(peer.received() == (Lines{"PUBLISH q1 #2 second=x"}));
+  BOOST_TEST(workspace.counters.dropped_not_authorized == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(expiry_in_the_queue) {
   Workspace workspace;
   workspace.limits.max_inflight = 1;
