@@ -35,6 +35,7 @@ struct SharedMessage {
 struct Delivery {
   codec::QoS granted = codec::QoS::at_most_once;
   bool retain = false;                                // the RETAIN flag to send
+  bool dup = false;                                   // set by the session, never by its users
   std::span<const std::uint32_t> subscription_ids{};  // every matching one, in order of filters
   const GroupKeyRef* group = nullptr;                 // set for a shared subscription
   std::uint32_t redispatches = 0;                     // of a shared subscription

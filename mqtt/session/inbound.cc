@@ -4,6 +4,7 @@
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
 #include "mqtt/codec/utf8.h"
+#include "mqtt/session/persistent.h"
 #include "mqtt/session/session.h"
 #include "mqtt/session/session_write.h"
 
@@ -31,20 +32,10 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   }
   ++workspace_->counters.publishes_received;
   if (!resolve_topic(publish)) return {Event::closed, 0};
-  if (publish.qos == QoS::exactly_once && received_.contains(publish.packet_id)) {
-    // Sent again before its PUBREL: the same message, acked and not dispatched [MQTT-4.3.3-10]; and
-    // not acked before the first one is.
-    if (awaits_ack(publish.packet_id)) return {Event::handled, 0};
-    write_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success);
-    return {Event::handled, 0};
+  if (publish.qos == QoS::exactly_once && !received_.insert(publish.packet_id)) {
+    return on_repeated_publish(publish, now_ms);
   }
-  if (publish.qos != QoS::at_most_once) {
-    if (is_v5() && open_in_ >= limits_->receive_maximum) {
-      return fail(ReasonCode::receive_maximum_exceeded, "receive maximum exceeded");
-    }
-    ++open_in_;
-  }
-  if (publish.qos == QoS::exactly_once) received_.insert(publish.packet_id);
+  if (publish.qos != QoS::at_most_once && !count_publish()) return {Event::closed, 0};
   if (const ReasonCode refusal = judge(publish); refusal != ReasonCode::success) {
     ++workspace_->counters.publishes_refused;
     if (refusal == ReasonCode::retain_not_supported) {
@@ -56,9 +47,18 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     acknowledge(refusal);
     return {Event::handled, 0};
   }
+  const std::uint64_t sequence = ++sequence_;
+  if (publish.qos == QoS::exactly_once && persistent_) note_accepted(publish.packet_id, sequence);
+  hand_out(publish, sequence, now_ms);
+  return {Event::publish, 0};
+}
+
+/// Fills in what Event::publish carries.
+inline void Session::hand_out(const codec::PublishView& publish, std::uint64_t sequence,
+                              mqtt::TimeMs now_ms) {
   mqtt::PublicationView& publication = workspace_->publication;
   publication.info.publisher = publisher_;
-  publication.info.sequence = ++sequence_;
+  publication.info.sequence = sequence;
   publication.info.stamp_ms = now_ms;
   publication.info.expiry_ms =
       publish.message_expiry_s ? now_ms + std::uint64_t{*publish.message_expiry_s} * 1000 : 0;
@@ -72,7 +72,38 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   publication.frame_packet_id_offset = publish.packet_id_offset;
   publication.frame_is_v5 = is_v5();
   publication.shared = {};
+}
+
+/// A QoS 2 PUBLISH whose id is open: the same message [MQTT-4.3.3-10], acked and not dispatched.
+Session::Step Session::on_repeated_publish(const codec::PublishView& publish, mqtt::TimeMs now_ms) {
+  AcceptedPublishes::Entry* entry = persistent_ ? persistent_->in.find(publish.packet_id) : nullptr;
+  if (entry == nullptr || entry->counted || entry->releasing) {
+    // Not acked before the first one is.
+    if (!awaits_ack(publish.packet_id)) {
+      write_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success);
+    }
+    return {Event::handled, 0};
+  }
+  if (!count_publish()) return {Event::closed, 0};
+  entry->counted = true;
+  if (entry->handed_out) {
+    acknowledge(ReasonCode::success);
+    return {Event::handled, 0};
+  }
+  // What was accepted is not judged again: it may have reached some receivers.
+  persistent_->accepted_before = true;
+  hand_out(publish, entry->sequence, now_ms);
   return {Event::publish, 0};
+}
+
+/// Counts a publish of QoS 1 or 2 until it is finished. False when the connection had to end.
+inline bool Session::count_publish() {
+  if (is_v5() && open_in_ >= limits_->receive_maximum) {
+    fail(ReasonCode::receive_maximum_exceeded, "receive maximum exceeded");
+    return false;
+  }
+  ++open_in_;
+  return true;
 }
 
 /// Turns a topic alias into its topic [MQTT-3.3.2-7..12]. False when the connection had to end.
@@ -176,7 +207,10 @@ void Session::finish_publish(std::uint16_t packet_id, QoS qos, ReasonCode reason
     return;
   }
   // An error in PUBREC ends the flow [MQTT-4.3.3-9], unless an early PUBREL has.
-  if (codec::is_error(reason) && received_.erase(packet_id)) --open_in_;
+  if (codec::is_error(reason)) {
+    if (received_.erase(packet_id)) --open_in_;
+    if (persistent_) persistent_->in.erase(packet_id);
+  }
   write_ack(PacketType::pubrec, packet_id, reason);
 }
 
@@ -198,6 +232,7 @@ void Session::write_ack(PacketType type, std::uint16_t packet_id, ReasonCode rea
 
 void Session::on_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason,
                      mqtt::TimeMs now_ms) {
+  if (persistent_) return on_stored_ack(type, packet_id, reason);
   switch (type) {
     case PacketType::puback:
       return on_puback(packet_id, reason, now_ms);

@@ -18,6 +18,8 @@ struct Limits {
   bool retain_available = true;
   bool shared_available = true;
   bool wildcard_available = true;
+  bool persistent_available = true;                 // sessions may outlive their connection
+  std::uint32_t max_session_expiry_s = 0xFFFFFFFF;  // longer wishes get this; all ones: never
   std::uint16_t max_keep_alive_s = 0;  // longer wishes get this as server keep alive (v5); 0: any
   std::uint16_t server_keep_alive_s =
       0;  // for every v5 client, whatever it wished; 0: its own wish

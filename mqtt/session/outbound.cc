@@ -20,8 +20,9 @@ void patch_packet_id(char* at, std::uint16_t packet_id) {
   at[1] = static_cast<char>(packet_id & 0xFF);
 }
 
-char first_byte(QoS qos, bool retain) {
-  return static_cast<char>(0x30U | (static_cast<unsigned>(qos) << 1) | (retain ? 1U : 0U));
+char first_byte(QoS qos, const Delivery& delivery) {
+  return static_cast<char>(0x30U | (static_cast<unsigned>(qos) << 1) | (delivery.retain ? 1U : 0U) |
+                           (delivery.dup ? 8U : 0U));
 }
 
 }  // namespace
@@ -83,7 +84,7 @@ bool Session::send(WireForms& forms, const Delivery& delivery, QoS qos, std::uin
   }
   char* at = output_.extend(form.bytes.size());
   std::memcpy(at, form.bytes.data(), form.bytes.size());
-  at[0] = first_byte(qos, delivery.retain);
+  at[0] = first_byte(qos, delivery);
   if (packet_id != 0) patch_packet_id(at + form.packet_id_offset, packet_id);
   if (form.payload_follows) output_.append_payload(forms.publication().share());
   ++workspace_->counters.deliveries;
@@ -101,6 +102,7 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
       .message_expiry_s = remaining_expiry_s(publication.info, forms.now_ms()),
       .packet_id = packet_id,
       .qos = qos,
+      .dup = delivery.dup,
       .retain = delivery.retain,
   };
   const std::size_t payload = publication.payload.size();
@@ -145,6 +147,7 @@ void Session::use_alias(codec::PublishHead& head, std::size_t payload) {
 Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, QoS qos) {
   mqtt::PublicationView& publication = forms.publication();
   const Limits& limits = *limits_;
+  SKALD_ASSERT(!persistent_);
   if (!queue_) queue_ = std::make_unique<Queue>();
   if (queue_->messages.size() >= limits.max_queued_messages ||
       queue_->bytes + publication.size_bytes() > limits.max_queued_bytes) {

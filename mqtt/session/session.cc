@@ -1,12 +1,14 @@
 // Life of a session: packets in, CONNECT to the end. Publishes in: inbound.cc; out: outbound.cc.
 #include "mqtt/session/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
 #include "mqtt/codec/reasons.h"
 #include "mqtt/codec/utf8.h"
+#include "mqtt/session/persistent.h"
 #include "mqtt/session/session_write.h"
 
 namespace skald::session {
@@ -89,6 +91,8 @@ End end_of(ReasonCode reason) {
 
 Session::Session(Workspace& workspace)
     : workspace_(&workspace), limits_(&workspace.limits), output_(workspace.pool) {}
+
+Session::~Session() = default;
 
 Session::Step Session::receive(std::string_view in, mqtt::TimeMs now_ms) {
   if (state_ == State::closed) return {Event::closed, 0};
@@ -244,7 +248,7 @@ ReasonCode Session::judge_connect() {
   return connect_->will ? judge_will(*connect_->will) : ReasonCode::success;
 }
 
-void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
+void Session::accept(const Identity& identity, mqtt::TimeMs now_ms, const Resume* resuming) {
   SKALD_ASSERT(state_ == State::connecting);
   if (identity.limits != nullptr) limits_ = identity.limits;
   const Limits& limits = *limits_;
@@ -255,7 +259,15 @@ void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
   publisher_ = identity.publisher;
   last_received_ms_ = now_ms;
   codec::Connack connack;
-  if (connect_->session_expiry_s != 0) connack.session_expiry_s = 0;  // lives with the connection
+  if (resuming == nullptr) {
+    persistent_.reset();
+  } else {
+    expiry_s_ = wished_expiry_s(limits);
+    if (!persistent_) persistent_ = std::make_unique<Persistent>();
+    SKALD_ASSERT(!clean_start_ || !resuming->session_present);  // [MQTT-3.2.2-2]
+    connack.session_present = resuming->session_present && version_ != Version::v31;
+  }
+  if (is_v5() && connect_->session_expiry_s != expiry_s_) connack.session_expiry_s = expiry_s_;
   connack.receive_maximum = limits.receive_maximum;
   connack.maximum_packet_size = limits.max_packet_size;
   if (connect_->client_id.empty()) connack.assigned_client_id = client_id_;
@@ -282,6 +294,7 @@ void Session::accept(const Identity& identity, mqtt::TimeMs now_ms) {
   if (connect_->will) will_ = std::make_unique<codec::Will>(std::move(*connect_->will));
   connect_.reset();
   state_ = State::connected;
+  if (resuming != nullptr) resume(*resuming);
 }
 
 void Session::refuse(ReasonCode reason, End end, std::string_view why) {
@@ -327,7 +340,9 @@ Session::Step Session::on_disconnect(const codec::Disconnect& disconnect) {
   if (!client_may_say(disconnect.reason)) {
     return fail(ReasonCode::protocol_error, "DISCONNECT reason that only a server may give");
   }
-  if (disconnect.reason == ReasonCode::success) will_.reset();  // only then [MQTT-3.1.2-10]
+  if (disconnect.session_expiry_s) change_expiry(*disconnect.session_expiry_s);
+  ended_clean_ = disconnect.reason == ReasonCode::success;
+  if (ended_clean_) will_.reset();  // only then [MQTT-3.1.2-10]
   state_ = State::closed;
   end_ = End::by_client;
   return {Event::closed, 0};
@@ -360,6 +375,21 @@ void Session::write(std::string_view packets) {
   if (output_.urgent_size() > kUrgentMax && state_ == State::connected) [[unlikely]] {
     close(ReasonCode::quota_exceeded, End::quota, "answers are not read");
   }
+}
+
+std::optional<inbox::Will> Session::will(std::string_view tenant) const {
+  SKALD_ASSERT(state_ == State::connecting);
+  if (!connect_->will) return std::nullopt;
+  const codec::Will& will = *connect_->will;
+  mqtt::PublicationInfo info;
+  info.qos = will.qos;
+  info.retain = will.retain;
+  if (will.message_expiry_s) {  // 0 would be never
+    info.expiry_ms = std::max<mqtt::TimeMs>(1, mqtt::TimeMs{*will.message_expiry_s} * 1000);
+  }
+  return inbox::Will{
+      mqtt::Publication::make(info, tenant, will.topic, will.properties, will.payload),
+      will.delay_s};
 }
 
 std::optional<codec::Will> Session::take_will() {

@@ -5,7 +5,9 @@
 // answers through the methods below it. Everything towards the client is appended to `output()`,
 // acks in the order in which their publishes came [MQTT-4.6.0-2].
 //
-// This is a session that lives with its connection (session expiry 0).
+// A session either lives with its connection (session expiry 0), then all of it is here; or its
+// state is in an inbox (*persistent*), then what is here lives with the connection and begins from
+// what the inbox knows (`Resume`).
 // Invariant: after close() nothing is written any more but what close() itself wrote.
 #pragma once
 
@@ -28,8 +30,11 @@
 #include "mqtt/session/output.h"
 #include "mqtt/session/packet_id_set.h"
 #include "mqtt/session/send_window.h"
+#include "mqtt/session/stored.h"
 
 namespace skald::session {
+
+struct Persistent;
 
 /// Why a connection ended; each has its own log line and counter.
 enum class End : std::uint8_t {
@@ -116,6 +121,7 @@ class Session {
   };
 
   explicit Session(Workspace& workspace);
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -148,8 +154,9 @@ class Session {
     std::string_view response_information;  // sent to a client that asks for it; empty: none
     const Limits* limits = nullptr;         // of the tenant; outlives the session. Null: the loop's
   };
-  /// CONNACK with success. Requires: state connecting.
-  void accept(const Identity& identity, mqtt::TimeMs now_ms);
+  /// CONNACK with success. Requires: state connecting. Without `resume` the session lives with its
+  /// connection, whatever expiry the client wished.
+  void accept(const Identity& identity, mqtt::TimeMs now_ms, const Resume* resume = nullptr);
   /// CONNACK with an error, then closed.
   void refuse(codec::ReasonCode reason, End end, std::string_view why = {});
   /// The result of the last Event::publish, at once. `reason` for QoS 1 and 2.
@@ -193,6 +200,51 @@ class Session {
   /// Gives back tables that an idle session does not need.
   void shrink();
 
+  // -- sessions in an inbox: outbound
+  // --------------------------------------------------------------
+
+  /// The session's state is in an inbox: its messages of QoS 1 and 2 come by deliver_stored and
+  /// never by deliver, and its QoS 2 publishes are committed before they are handed out.
+  bool persistent() const { return persistent_ != nullptr; }
+  /// A message that was committed to the session's queue. `delivery`.granted is the QoS to send.
+  /// While the session is connecting the message is only noted.
+  Stored deliver_stored(WireForms& forms, const Delivery& delivery, inbox::Seq seq);
+  /// What the session wants to read of its queue now; once asked for, not again until fetch_done.
+  /// To be asked after accept, and after input, output and deliveries.
+  std::optional<Fetch> take_fetch(mqtt::TimeMs now_ms);
+  /// The next message that was read. After no_room the others need not be tried.
+  Stored deliver_fetched(WireForms& forms, const Delivery& delivery, inbox::Seq seq);
+  /// The end of what was read: all messages of the queue below `end` have been handed over, or, if
+  /// one had no room, those before it. 0: the read failed.
+  void fetch_done(inbox::Seq end);
+  /// Seqs that the client has finished: to be committed sometime. These three are also asked after
+  /// the end.
+  std::vector<inbox::Seq> take_finished();
+  /// Seqs whose PUBREC came: to be committed at once, each answered by received_committed.
+  std::vector<inbox::Seq> take_received();
+  /// Sends PUBREL.
+  void received_committed(inbox::Seq seq);
+  bool has_finished() const;
+  /// take_received or take_releases has something.
+  bool has_uncommitted() const;
+  /// Of all connections so far: no message above it has been sent.
+  inbox::Seq sent_up_to() const;
+
+  // -- sessions in an inbox: inbound QoS 2
+  // ---------------------------------------------------------
+
+  /// The last Event::publish, of QoS 2, repeats one that the inbox has accepted on an earlier
+  /// connection: it has the sequence of then, and is to be handed out without another commit.
+  /// Otherwise it is to be committed first (inbox::Accept).
+  bool accepted_before() const;
+  /// Packet ids whose PUBREL came: to be committed at once, each answered by released. A publish
+  /// that is refused after it was accepted is to be released before it is acknowledged.
+  std::vector<std::uint16_t> take_releases();
+  /// Sends PUBCOMP.
+  void released(std::uint16_t packet_id);
+  /// No publish with a lower sequence will be handed out again.
+  std::uint64_t lowest_open_sequence() const;
+
   // -- back-pressure on this client as a publisher ------------------------------------------------
 
   void set_publish_blocked(bool blocked) { publish_blocked_ = blocked; }
@@ -217,6 +269,19 @@ class Session {
   const mqtt::Publisher& publisher() const { return publisher_; }
   std::uint16_t keep_alive_s() const { return keep_alive_s_; }
   mqtt::TimeMs last_received_ms() const { return last_received_ms_; }
+  /// How long the client wishes its session to outlive the connection, as far as `limits`, those of
+  /// its tenant, allow: what to attach with. Requires: state connecting.
+  std::uint32_t wished_expiry_s(const Limits& limits) const;
+  /// What it was granted by accept, or what DISCONNECT changed that to.
+  std::uint32_t session_expiry_s() const { return expiry_s_; }
+  /// What DISCONNECT changed the expiry to.
+  std::optional<std::uint32_t> changed_expiry_s() const;
+  /// The client said goodbye with DISCONNECT 0x00: no will [MQTT-3.14.4-3].
+  bool ended_clean() const { return ended_clean_; }
+  /// The will of the CONNECT, for the inbox to keep. Its stamp is 0 and its deadline counts from
+  /// there: both move by the time at which it is published [MQTT-3.1.3.2.4]. Requires: state
+  /// connecting.
+  std::optional<inbox::Will> will(std::string_view tenant) const;
   /// The will, when the end was not clean; at most once.
   std::optional<codec::Will> take_will();
   bool clean_start() const { return clean_start_; }
@@ -267,6 +332,9 @@ class Session {
 
   Step on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms);
   Step on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms);
+  Step on_repeated_publish(const codec::PublishView& publish, mqtt::TimeMs now_ms);
+  void hand_out(const codec::PublishView& publish, std::uint64_t sequence, mqtt::TimeMs now_ms);
+  bool count_publish();
   bool resolve_topic(codec::PublishView& publish);
   bool awaits_ack(std::uint16_t packet_id) const;
   codec::ReasonCode judge(const codec::PublishView& publish) const;
@@ -290,6 +358,17 @@ class Session {
   void write_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason);
   void finish_publish(std::uint16_t packet_id, codec::QoS qos, codec::ReasonCode reason);
 
+  void change_expiry(std::uint32_t wish_s);
+  void resume(const Resume& resume);
+  void note_accepted(std::uint16_t packet_id, std::uint64_t sequence);
+  bool has_stored_room() const;
+  Stored send_stored(WireForms& forms, const Delivery& delivery, inbox::Seq seq);
+  void on_stored_ack(codec::PacketType type, std::uint16_t packet_id, codec::ReasonCode reason);
+  void on_stored_pubrec(std::uint16_t packet_id, codec::ReasonCode reason);
+  void on_stored_pubrel(std::uint16_t packet_id);
+  void finish_stored(inbox::Seq seq);
+  void finish_unsent(inbox::Seq seq);
+
   bool send(WireForms& forms, const Delivery& delivery, codec::QoS qos, std::uint16_t packet_id);
   bool send_special(WireForms& forms, const Delivery& delivery, codec::QoS qos,
                     std::uint16_t packet_id);
@@ -307,10 +386,11 @@ class Session {
   bool slow_ = false;
   bool restricted_ = false;
   bool bridge_ = false;
-  bool clean_start_ = true;
-  bool expiry_was_zero_ = true;     // of CONNECT, whatever CONNACK said
   bool has_special_share_ = false;  // see special_share; stays set
-  bool request_problem_information_ = true;
+  bool clean_start_ : 1 = true;
+  bool expiry_was_zero_ : 1 = true;  // of CONNECT, whatever CONNACK said
+  bool request_problem_information_ : 1 = true;
+  bool ended_clean_ : 1 = false;
   End end_ = End::none;
   std::uint16_t keep_alive_s_ = 0;
   std::uint16_t open_in_ = 0;  // QoS 1 and 2 publishes of the client not yet finished
@@ -321,6 +401,7 @@ class Session {
   Output output_;
   SendWindow window_;
   std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Persistent> persistent_;
   mqtt::TimeMs last_received_ms_ = 0;
   std::size_t needed_ = 2;
   mqtt::Publisher publisher_;
@@ -328,6 +409,7 @@ class Session {
   std::string_view tenant_;
   std::unique_ptr<std::deque<PendingAck>> pending_acks_;
   std::uint32_t pending_acks_base_ = 0;  // ticket of the first pending ack
+  std::uint32_t expiry_s_ = 0;           // 0: ends with the connection
   PacketIdSet received_;  // QoS 2 ids of the client that it has not released [MQTT-4.3.3-10]
   std::unique_ptr<Aliases> aliases_;
   std::unique_ptr<codec::Connect> connect_;
