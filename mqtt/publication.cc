@@ -14,7 +14,25 @@ char* copy(std::string_view from, char* to) {
   return to + from.size();
 }
 
+/// FNV-1a.
+std::uint64_t fold(std::uint64_t hash, std::string_view bytes) {
+  for (const char byte : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+  }
+  return hash;
+}
+
 }  // namespace
+
+Life persistent_life(std::string_view tenant, std::string_view client_id) {
+  // No tenant and no client id holds a NUL, so it parts them.
+  std::uint64_t hash = fold(0xcbf29ce484222325ULL, tenant);
+  hash = fold(hash, std::string_view("\0", 1));
+  hash = fold(hash, client_id);
+  hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93ULL;
+  hash ^= hash >> 32;
+  return {NodeId{hash == 0 ? 1 : hash}, LifeNumber{0}};
+}
 
 PublicationRef Publication::make(const PublicationInfo& info, std::string_view tenant,
                                  std::string_view topic, std::string_view properties,

@@ -26,6 +26,15 @@ struct Publisher {
   bool operator==(const Publisher&) const = default;
 };
 
+/// The identity of a persistent session as a publisher, the same on whatever node it is. A life
+/// number of 0 tells it from the sessions of a node; `birth` from earlier sessions of its name.
+/// Stable: it is stored and sent. Never a zero node id.
+Life persistent_life(std::string_view tenant, std::string_view client_id);
+inline Publisher persistent_publisher(std::string_view tenant, std::string_view client_id,
+                                      std::uint64_t birth) {
+  return {persistent_life(tenant, client_id), birth};
+}
+
 /// What a publication says beside its bytes.
 struct PublicationInfo {
   Publisher publisher;
