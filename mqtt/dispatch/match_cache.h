@@ -97,7 +97,7 @@ class MatchCache {
                    entry.ids.capacity() * sizeof(std::uint32_t) +
                    entry.groups.capacity() * (sizeof(SharedTarget) + sizeof(session::GroupKey)) +
                    entry.routes.nodes.capacity() * sizeof(Life) +
-                   entry.routes.inboxes.capacity() * sizeof(dist::Matches::Inbox);
+                   (entry.routes.inboxes ? entry.routes.inboxes->size_bytes() : 0);
     bytes_ += entry.weight;
   }
 

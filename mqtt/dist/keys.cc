@@ -14,6 +14,9 @@ constexpr std::uint8_t kInbox = 2;
 constexpr std::uint8_t kMember = 3;
 constexpr std::uint8_t kSession = 1;  // of a member; the other is kInbox
 
+constexpr unsigned kRetainAsPublished = 1U << 2;  // beside the QoS
+constexpr unsigned kNoLocal = 1U << 3;
+
 void put_life(std::string& out, Life life) {
   put_be64(out, life.node.value);
   put_be64(out, life.number.value);
@@ -35,6 +38,7 @@ struct PutIdentity {
     put_u8(out, kInbox);
     put_ordered(out, inbox.inbox);
   }
+  void operator()(const InboxMember& member) const { (*this)(member.inbox); }
   void operator()(const SessionMember& session) const {
     put_u8(out, kSession);
     put_life(out, session.life);
@@ -53,7 +57,16 @@ struct PutRest {
   void operator()(const NodeReceiver&) const {}
   void operator()(const InboxReceiver& inbox) const {
     put_varint(out, inbox.incarnation);
-    put_u8(out, static_cast<std::uint8_t>(inbox.qos));
+    put_u8(out, static_cast<std::uint8_t>(static_cast<unsigned>(inbox.qos) |
+                                          (inbox.retain_as_published ? kRetainAsPublished : 0U) |
+                                          (inbox.no_local ? kNoLocal : 0U)));
+    put_varint(out, inbox.subscription_id);
+  }
+  void operator()(const InboxMember& member) const {
+    (*this)(member.inbox);
+    put_varint(out, member.attached);
+    put_u8(out, member.online() ? 1 : 0);
+    if (member.online()) put_life(out, member.owner);
   }
   void operator()(const SessionMember& session) const {
     put_varint(out, session.incarnation);
@@ -63,8 +76,7 @@ struct PutRest {
   void operator()(const GroupReceiver& group) const { std::visit(*this, group.member); }
 };
 
-codec::QoS read_qos(Reader& reader) {
-  const std::uint8_t qos = reader.u8();
+codec::QoS qos_of(unsigned qos, Reader& reader) {
   if (qos > 2) reader.fail();
   return static_cast<codec::QoS>(qos);
 }
@@ -75,23 +87,40 @@ struct ReadRest {
   void operator()(NodeReceiver&) const {}
   void operator()(InboxReceiver& inbox) const {
     inbox.incarnation = reader.varint();
-    inbox.qos = read_qos(reader);
+    const unsigned options = reader.u8();
+    const std::uint64_t id = reader.varint();
+    inbox.qos = qos_of(options & ~(kRetainAsPublished | kNoLocal), reader);
+    inbox.retain_as_published = (options & kRetainAsPublished) != 0;
+    inbox.no_local = (options & kNoLocal) != 0;
+    inbox.subscription_id = static_cast<std::uint32_t>(id);
+    if (id > UINT32_MAX) reader.fail();
+  }
+  void operator()(InboxMember& member) const {
+    (*this)(member.inbox);
+    member.attached = reader.varint();
+    const std::uint8_t online = reader.u8();
+    if (online > 1) reader.fail();
+    if (online == 0) return;
+    member.owner = read_life(reader);
+    if (!member.online()) reader.fail();
   }
   void operator()(SessionMember& session) const {
     session.incarnation = reader.varint();
-    session.qos = read_qos(reader);
+    session.qos = qos_of(reader.u8(), reader);
     session.loop = reader.be16();
   }
   void operator()(GroupReceiver& group) const { std::visit(*this, group.member); }
 };
 
 InboxReceiver read_inbox(Reader& reader) {
-  return {.inbox = reader.ordered(), .incarnation = 0, .qos = {}};
+  InboxReceiver inbox;
+  inbox.inbox = reader.ordered();
+  return inbox;
 }
 
 GroupMember read_member(Reader& reader) {
   const std::uint8_t kind = reader.u8();
-  if (kind == kInbox) return read_inbox(reader);
+  if (kind == kInbox) return InboxMember{.inbox = read_inbox(reader), .owner = {}};
   if (kind != kSession) reader.fail();
   SessionMember session;
   session.life = read_life(reader);

@@ -8,9 +8,10 @@
 //                    ordered group | u8 2 | ordered client id
 // Value: u8 version (1), then
 //   node             nothing
-//   inbox            varint incarnation | u8 qos
+//   inbox            varint incarnation | u8 options | varint subscription id
 //   session member   varint incarnation | u8 qos | be16 loop
-//   inbox member     varint incarnation | u8 qos
+//   inbox member     as inbox | varint attached | u8 online | be64 node | be64 life (when online)
+// Options: qos | retain as published << 2 | no local << 3.
 // All receivers of a filter, and all members of a group, are neighbours.
 #pragma once
 
@@ -23,12 +24,12 @@
 
 namespace skald::dist {
 
-/// The identity of a route: incarnation, QoS and loop are not part of it.
+/// The identity of a route: what its value holds is not part of it.
 std::string route_key(const Route& route);
 
 std::string route_value(const Route& route);
 
-/// The reverse of route_key: incarnation, QoS and loop are zero.
+/// The reverse of route_key: what the value holds is zero.
 Result<Route> decode_route_key(std::string_view key);
 
 /// The reverse of route_key and route_value.

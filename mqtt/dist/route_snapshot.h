@@ -6,6 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,7 +40,10 @@ struct Group {
 /// What is kept of an inbox's subscription; the inbox's name is the key.
 struct InboxSubscription {
   std::uint64_t incarnation = 0;
+  std::uint32_t id = 0;  // subscription identifier; 0: none
   codec::QoS qos = codec::QoS::at_most_once;
+  bool retain_as_published = false;
+  bool no_local = false;
 };
 
 /// All receivers of one (tenant, filter).
@@ -49,33 +55,70 @@ struct RouteSet : topic::Counted {
   bool empty() const { return nodes.empty() && inboxes.empty() && groups.empty(); }
 };
 
+/// The inboxes of one topic, the overlapping subscriptions of each merged: one copy, the highest
+/// QoS, every subscription identifier, RETAIN as published if any of them wants that. Views live as
+/// long as this object, which may be shared by all publications that it is matched for.
+class InboxMatches {
+ public:
+  struct Inbox {
+    std::string_view inbox;
+    std::uint64_t incarnation = 0;  // the newest of the matching subscriptions
+    codec::QoS qos = codec::QoS::at_most_once;
+    bool retain_as_published = false;
+    std::uint32_t first_id = 0;
+    std::uint32_t ids = 0;
+  };
+  /// An inbox with No Local among its subscriptions, and what it gets of its own publications.
+  struct NoLocal {
+    Life publisher;           // mqtt::persistent_life of the inbox: it is never the life of a node
+    std::uint32_t inbox = 0;  // position
+    std::optional<Inbox> instead;
+  };
+
+  std::vector<Inbox> inboxes;  // each once, in no useful order; never empty
+  std::vector<NoLocal> no_local;
+
+  /// By number: clients may give one identifier to many filters.
+  std::span<const std::uint32_t> ids_of(const Inbox& inbox) const {
+    return std::span(ids_).subspan(inbox.first_id, inbox.ids);
+  }
+  /// What it weighs, for the limits of caches.
+  std::size_t size_bytes() const;
+
+ private:
+  friend class RouteSnapshot;
+  struct Found {
+    std::string_view inbox;
+    const InboxSubscription* subscription;
+  };
+
+  void merge(std::string_view tenant, std::vector<Found> found, bool overlapping);
+  std::optional<Inbox> merge_one(std::span<const Found> found, bool without_no_local);
+
+  std::vector<std::uint32_t> ids_;
+  std::vector<topic::Ref<const RouteSet>> keep_;
+};
+
 /// The receivers of one topic. Views and pointers live as long as this object: it keeps what they
 /// point into, also when newer snapshots have replaced the one that was matched.
 class Matches {
  public:
-  struct Inbox {
-    std::string_view inbox;
-    std::uint64_t incarnation = 0;              // the newest of the matching subscriptions
-    codec::QoS qos = codec::QoS::at_most_once;  // the highest of the matching subscriptions
-
-    bool operator==(const Inbox&) const = default;
-  };
   struct SharedGroup {
     std::string_view name;
     const Group* group = nullptr;
   };
 
-  std::vector<Life> nodes;          // sorted, each once
-  std::vector<Inbox> inboxes;       // each once, in no useful order
-  std::vector<SharedGroup> groups;  // one for each (filter, group), in no useful order
+  std::vector<Life> nodes;                      // sorted, each once
+  std::shared_ptr<const InboxMatches> inboxes;  // null: none
+  std::vector<SharedGroup> groups;              // one for each (filter, group), in no useful order
 
-  bool empty() const { return nodes.empty() && inboxes.empty() && groups.empty(); }
+  bool empty() const { return nodes.empty() && !inboxes && groups.empty(); }
   void clear();
 
  private:
   friend class RouteSnapshot;
 
-  std::vector<topic::Ref<const RouteSet>> keep_;
+  std::vector<topic::Ref<const RouteSet>> keep_;  // of groups
 };
 
 using RouteTries = topic::TenantTries<topic::Ref<RouteSet>>;

@@ -19,7 +19,7 @@ bool comes_before(const GroupMember& a, const GroupMember& b) {
     const auto& other = std::get<SessionMember>(b);
     return std::pair(session->life, session->session) < std::pair(other.life, other.session);
   }
-  return std::get<InboxReceiver>(a).inbox < std::get<InboxReceiver>(b).inbox;
+  return std::get<InboxMember>(a).inbox.inbox < std::get<InboxMember>(b).inbox.inbox;
 }
 
 Members::const_iterator lower_bound(const Members& members, const GroupMember& member) {
@@ -35,14 +35,35 @@ Members::const_iterator find_member(const Members& members, const GroupMember& m
   return at != members.end() && !comes_before(member, (*at)->member) ? at : members.end();
 }
 
+std::optional<Life> life_of(const GroupMember& member) {
+  if (const auto* session = std::get_if<SessionMember>(&member)) return session->life;
+  const auto& inbox = std::get<InboxMember>(member);
+  return inbox.online() ? std::optional(inbox.owner) : std::nullopt;
+}
+
+InboxSubscription subscription_of(const InboxReceiver& inbox) {
+  return {.incarnation = inbox.incarnation,
+          .id = inbox.subscription_id,
+          .qos = inbox.qos,
+          .retain_as_published = inbox.retain_as_published,
+          .no_local = inbox.no_local};
+}
+
+InboxReceiver receiver_of(std::string_view name, const InboxSubscription& subscription) {
+  return {.inbox = std::string(name),
+          .incarnation = subscription.incarnation,
+          .qos = subscription.qos,
+          .retain_as_published = subscription.retain_as_published,
+          .no_local = subscription.no_local,
+          .subscription_id = subscription.id};
+}
+
 }  // namespace
 
 std::optional<Life> life_of(const Receiver& receiver) {
   if (const auto* node = std::get_if<NodeReceiver>(&receiver)) return node->life;
-  if (const auto* group = std::get_if<GroupReceiver>(&receiver)) {
-    if (const auto* session = std::get_if<SessionMember>(&group->member)) return session->life;
-  }
-  return std::nullopt;
+  const auto* group = std::get_if<GroupReceiver>(&receiver);
+  return group == nullptr ? std::nullopt : life_of(group->member);
 }
 
 std::optional<Route> RouteTable::find(const Route& route) const {
@@ -58,7 +79,7 @@ std::optional<Route> RouteTable::find(const Route& route) const {
   if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
     const InboxSubscription* present = (*set)->inboxes.find(hashed(inbox->inbox));
     if (present == nullptr) return std::nullopt;
-    found.receiver = InboxReceiver{inbox->inbox, present->incarnation, present->qos};
+    found.receiver = receiver_of(inbox->inbox, *present);
     return found;
   }
   const auto& receiver = std::get<GroupReceiver>(route.receiver);
@@ -89,16 +110,29 @@ RouteSet& RouteTable::own(const Route& route) {
   return *set;
 }
 
+/// What the route's key is found under.
+void RouteTable::index(const Route& route, std::optional<Life> before, std::optional<Life> now) {
+  if (before == now) return;
+  if (now) keys_by_life_[*now].insert(route_key(route));
+  if (!before) return;
+  const auto at = keys_by_life_.find(*before);
+  SKALD_ASSERT(at != keys_by_life_.end());
+  SKALD_ASSERT(at->second.erase(route_key(route)) == 1);
+  if (at->second.empty()) keys_by_life_.erase(at);
+}
+
 void RouteTable::put(const Route& route) {
   RouteSet& set = own(route);
   bool added = false;
+  std::optional<Life> before;
   if (const auto* node = std::get_if<NodeReceiver>(&route.receiver)) {
     const auto at = std::lower_bound(set.nodes.begin(), set.nodes.end(), node->life);
     added = at == set.nodes.end() || *at != node->life;
     if (added) set.nodes.insert(at, node->life);
+    if (!added) before = node->life;
   } else if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
     added = set.inboxes.find(hashed(inbox->inbox)) == nullptr;
-    set.inboxes.at_or_insert(hashed(inbox->inbox), hash_) = {inbox->incarnation, inbox->qos};
+    set.inboxes.at_or_insert(hashed(inbox->inbox), hash_) = subscription_of(*inbox);
   } else {
     const auto& receiver = std::get<GroupReceiver>(route.receiver);
     Group& group = set.groups.at_or_insert(hashed(receiver.group), hash_);
@@ -109,18 +143,20 @@ void RouteTable::put(const Route& route) {
     if (added) {
       group.members.insert(lower_bound(group.members, receiver.member), std::move(entry));
     } else {
+      before = life_of((*at)->member);
       group.members[static_cast<std::size_t>(at - group.members.begin())] = std::move(entry);
     }
   }
-  if (!added) return;
-  ++size_;
-  if (const auto life = life_of(route.receiver)) keys_by_life_[*life].insert(route_key(route));
+  if (added) ++size_;
+  index(route, before, life_of(route.receiver));
 }
 
 void RouteTable::remove(const Route& route) {
   RouteSet& set = own(route);
+  std::optional<Life> before;
   if (const auto* node = std::get_if<NodeReceiver>(&route.receiver)) {
     SKALD_ASSERT(std::erase(set.nodes, node->life) == 1);
+    before = node->life;
   } else if (const auto* inbox = std::get_if<InboxReceiver>(&route.receiver)) {
     SKALD_ASSERT(set.inboxes.erase(hashed(inbox->inbox)));
   } else {
@@ -129,17 +165,13 @@ void RouteTable::remove(const Route& route) {
     SKALD_ASSERT(group != nullptr);
     const auto at = find_member(group->members, receiver.member);
     SKALD_ASSERT(at != group->members.end());
+    before = life_of((*at)->member);
     group->members.erase(at);
     if (group->members.empty()) set.groups.erase(hashed(receiver.group));
   }
   if (set.empty()) tries_.erase(route.tenant, route.filter);
   --size_;
-  const auto life = life_of(route.receiver);
-  if (!life) return;
-  const auto index = keys_by_life_.find(*life);
-  SKALD_ASSERT(index != keys_by_life_.end());
-  SKALD_ASSERT(index->second.erase(route_key(route)) == 1);
-  if (index->second.empty()) keys_by_life_.erase(index);
+  index(route, before, std::nullopt);
 }
 
 std::vector<std::string> RouteTable::keys_of(Life life, std::size_t limit) const {
@@ -162,7 +194,7 @@ std::vector<Route> RouteTable::routes() const {
       };
       for (const Life& life : set->nodes) add(NodeReceiver{life});
       for (const auto* entry : set->inboxes.sorted_entries()) {
-        add(InboxReceiver{std::string(entry->key()), entry->value.incarnation, entry->value.qos});
+        add(receiver_of(entry->key(), entry->value));
       }
       for (const auto* entry : set->groups.sorted_entries()) {
         for (const auto& member : entry->value.members) {

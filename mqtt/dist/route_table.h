@@ -20,7 +20,7 @@
 
 namespace skald::dist {
 
-/// The life that a route ends with; absent for inboxes.
+/// The life that a route ends with, or that has the persistent member online; absent for others.
 std::optional<Life> life_of(const Receiver& receiver);
 
 class RouteTable {
@@ -59,6 +59,7 @@ class RouteTable {
  private:
   topic::HashedKey hashed(std::string_view text) const { return {text, hash_(text)}; }
   RouteSet& own(const Route& route);
+  void index(const Route& route, std::optional<Life> before, std::optional<Life> now);
 
   topic::SeededHash hash_;
   RouteTries tries_;

@@ -24,7 +24,9 @@ bool is_valid(const GroupReceiver& group) {
   if (const auto* session = std::get_if<SessionMember>(&group.member)) {
     return is_valid(session->life);
   }
-  return is_valid(std::get<InboxReceiver>(group.member));
+  const auto& member = std::get<InboxMember>(group.member);
+  return is_valid(member.inbox) && !member.inbox.no_local &&
+         (member.owner == Life{} || is_valid(member.owner));
 }
 
 bool is_valid(const NodeReceiver& node) { return is_valid(node.life); }
@@ -35,12 +37,37 @@ bool is_valid(const Route& route) {
          std::visit([](const auto& receiver) { return is_valid(receiver); }, route.receiver);
 }
 
-/// 0 for node routes, which have none: a node's route ends with its life.
-std::uint64_t incarnation_of(const Receiver& receiver) {
-  if (const auto* inbox = std::get_if<InboxReceiver>(&receiver)) return inbox->incarnation;
+/// Of the subscription, and within that of the attach: what is smaller is older.
+struct Age {
+  std::uint64_t incarnation = 0;
+  std::uint64_t attached = 0;
+
+  auto operator<=>(const Age&) const = default;
+};
+
+/// Zero for node routes, which have none: a node's route ends with its life.
+Age age_of(const Receiver& receiver) {
+  if (const auto* inbox = std::get_if<InboxReceiver>(&receiver)) return {inbox->incarnation, 0};
   const auto* group = std::get_if<GroupReceiver>(&receiver);
-  if (group == nullptr) return 0;
-  return std::visit([](const auto& member) { return member.incarnation; }, group->member);
+  if (group == nullptr) return {};
+  if (const auto* session = std::get_if<SessionMember>(&group->member)) {
+    return {session->incarnation, 0};
+  }
+  const auto& member = std::get<InboxMember>(group->member);
+  return {member.inbox.incarnation, member.attached};
+}
+
+InboxMember* persistent_member(Receiver& receiver) {
+  auto* group = std::get_if<GroupReceiver>(&receiver);
+  return group == nullptr ? nullptr : std::get_if<InboxMember>(&group->member);
+}
+
+/// A removal takes away what it may, whoever is attached by then.
+bool is_newer(const Receiver& present, const RouteChange& change) {
+  const Age age = age_of(present);
+  const Age wanted = age_of(change.route.receiver);
+  if (change.kind == RouteChange::Kind::remove) return age.incarnation > wanted.incarnation;
+  return age > wanted;
 }
 
 }  // namespace
@@ -98,9 +125,7 @@ RouteResult StateMachine::change_route(const range::ApplyContext& context,
   if (!boundary_.contains(key)) return RouteResult::wrong_range;
 
   const std::optional<Route> present = table_.find(route);
-  if (present && incarnation_of(present->receiver) > incarnation_of(route.receiver)) {
-    return RouteResult::newer_present;
-  }
+  if (present && is_newer(present->receiver, change)) return RouteResult::newer_present;
   if (change.kind == RouteChange::Kind::remove) {
     if (!present) return RouteResult::unchanged;
     table_.remove(route);
@@ -122,10 +147,18 @@ StateMachine::Applied StateMachine::end_life(const EndLife& command) {
   Applied applied;
   const std::uint32_t limit = std::clamp(command.limit, 1U, kMaxSweep);
   for (std::string& key : table_.keys_of(command.life, limit)) {
-    const Result<Route> route = decode_route_key(key);
-    SKALD_ASSERT(route.ok());
-    table_.remove(*route);
-    applied.writes.push_back({range::Write::Kind::erase, std::move(key), {}});
+    const Result<Route> named = decode_route_key(key);
+    SKALD_ASSERT(named.ok());
+    std::optional<Route> route = table_.find(*named);
+    SKALD_ASSERT(route);
+    if (InboxMember* member = persistent_member(route->receiver)) {
+      member->owner = {};
+      table_.put(*route);
+      applied.writes.push_back({range::Write::Kind::put, std::move(key), route_value(*route)});
+    } else {
+      table_.remove(*route);
+      applied.writes.push_back({range::Write::Kind::erase, std::move(key), {}});
+    }
   }
   applied.reply.more = table_.has_routes(command.life);
   if (!applied.writes.empty()) {

@@ -8,6 +8,9 @@
 //   GroupReceiver  one member of `$share/<group>/<filter>`: a session on a node, or an inbox
 // A route of the last two kinds carries the incarnation of its subscription: an add never replaces
 // a newer one, a removal never takes a newer one away, so that late retries do no harm.
+//
+// Inbox routes say what the merged delivery needs (dist::InboxMatches), so that a publisher's node
+// asks nobody else.
 #pragma once
 
 #include <compare>
@@ -31,6 +34,9 @@ struct InboxReceiver {
   std::string inbox;  // the client id, within the tenant
   std::uint64_t incarnation = 0;
   codec::QoS qos = codec::QoS::at_most_once;  // granted
+  bool retain_as_published = false;
+  bool no_local = false;              // never of a group's member [MQTT-3.8.3-4]
+  std::uint32_t subscription_id = 0;  // 0: none
 
   auto operator<=>(const InboxReceiver&) const = default;
 };
@@ -46,7 +52,20 @@ struct SessionMember {
   auto operator<=>(const SessionMember&) const = default;
 };
 
-using GroupMember = std::variant<SessionMember, InboxReceiver>;
+/// A persistent session as a member of a group, and who has its connection: members that are online
+/// come first. Its owner's node says so at attach and detach, the end of the owner's life makes it
+/// offline. Identity: the inbox.
+struct InboxMember {
+  InboxReceiver inbox;
+  Life owner;                  // all zero: offline. A life may only name itself
+  std::uint64_t attached = 0;  // of the attach that says so: with an equal incarnation, newer wins
+
+  bool online() const { return static_cast<bool>(owner.node); }
+
+  auto operator<=>(const InboxMember&) const = default;
+};
+
+using GroupMember = std::variant<SessionMember, InboxMember>;
 
 struct GroupReceiver {
   std::string group;
@@ -82,8 +101,9 @@ struct ChangeRoutes {
   bool operator==(const ChangeRoutes&) const = default;
 };
 
-/// The life has ended: its routes and group members go, at most `limit` of them by one command. The
-/// proposer repeats the command until the reply says that none is left.
+/// The life has ended: its routes and group members go, and persistent members that it had online
+/// are offline, at most `limit` of them by one command. The proposer repeats the command until the
+/// reply says that none is left; a range that was split meanwhile has children to be asked, too.
 struct EndLife {
   Life life;
   std::uint32_t limit = 10'000;

@@ -14,13 +14,16 @@ constexpr Life kLife{NodeId{3}, LifeNumber{77}};
 
 std::vector<Route> examples() {
   const InboxReceiver inbox{"client \0 id"s, 1ULL << 60, codec::QoS::exactly_once};
+  const InboxReceiver marked{"c", 7, codec::QoS::at_least_once, true, true, 268'435'455};
   const SessionMember session{kLife, ~0ULL, 5, 63, codec::QoS::at_least_once};
   return {
       {"", "a", NodeReceiver{kLife}},
       {"t", "a/+/#", NodeReceiver{kLife}},
       {"t", "#", inbox},
       {"t", "$SYS/x", GroupReceiver{"group", session}},
-      {"t", "\x01\xff", GroupReceiver{"g", inbox}},
+      {"t", "a", marked},
+      {"t", "\x01\xff", GroupReceiver{"g", InboxMember{inbox, {}, 0}}},
+      {"t", "a", GroupReceiver{"g", InboxMember{marked, kLife, 1ULL << 61}}},
   };
 }
 
@@ -51,9 +54,16 @@ BOOST_AUTO_TEST_CASE(round_trips_and_truncations) {
 
 BOOST_AUTO_TEST_CASE(unknown_kinds_and_values_are_refused) {
   const Route inbox{"t", "a", InboxReceiver{"c", 1, codec::QoS::at_least_once}};
-  std::string value = route_value(inbox);
-  value.back() = 3;
-  BOOST_CHECK(!decode_route(route_key(inbox), value).ok());
+  for (const char options : {'\3', '\x10', '\x7', '\xff'}) {
+    std::string value = route_value(inbox);
+    value[value.size() - 2] = options;
+    BOOST_CHECK(!decode_route(route_key(inbox), value).ok());
+  }
+  BOOST_CHECK(!decode_route(route_key(inbox), "\1\1\1\x80\x80\x80\x80\x10"s).ok());  // 2^32
+  const Route member{"t", "a", GroupReceiver{"g", InboxMember{{"c", 1, {}}, kLife, 1}}};
+  std::string value = route_value(member);
+  value[5] = 2;  // online
+  BOOST_CHECK(!decode_route(route_key(member), value).ok());
   std::string key = route_key(inbox);
   key["t\0\1a\0\1"s.size()] = 9;
   BOOST_CHECK(!decode_route(key, route_value(inbox)).ok());
@@ -67,7 +77,7 @@ BOOST_AUTO_TEST_CASE(neighbours) {
       {"t", "a", InboxReceiver{"c", 1, {}}},
       {"t", "a", GroupReceiver{"g", SessionMember{kLife, 1, 1, 0, {}}}},
       {"t", "a", GroupReceiver{"g", SessionMember{kLife, 2, 1, 0, {}}}},
-      {"t", "a", GroupReceiver{"g", InboxReceiver{"c", 1, {}}}},
+      {"t", "a", GroupReceiver{"g", InboxMember{{"c", 1, {}}, {}, 0}}},
       {"t", "a", GroupReceiver{"g2", SessionMember{kLife, 1, 1, 0, {}}}},
       {"t", "a/b", NodeReceiver{kLife}},
       {"t", "ab", NodeReceiver{kLife}},
@@ -79,7 +89,7 @@ BOOST_AUTO_TEST_CASE(neighbours) {
 }
 
 BOOST_AUTO_TEST_CASE(inside_a_group) {
-  const Route member{"t", "a", GroupReceiver{"g", InboxReceiver{"c", 1, {}}}};
+  const Route member{"t", "a", GroupReceiver{"g", InboxMember{{"c", 1, {}}, {}, 0}}};
   const std::string key = route_key(member);
   const std::string prefix = "t\0\1a\0\1\3g\0\1"s;
   BOOST_REQUIRE(key.starts_with(prefix));

@@ -2,6 +2,7 @@
 // the stored records only.
 #include "mqtt/dist/state_machine.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "config/base/random.h"
 #include "mqtt/dist/keys.h"
+#include "mqtt/publication.h"
 #include "mqtt/topic/topic.h"
 
 namespace skald::dist {
@@ -51,7 +53,28 @@ Route session_member(std::uint64_t session, std::uint64_t incarnation) {
   return {"t", "a", GroupReceiver{"g", SessionMember{life(1), session, incarnation, 2, kQos1}}};
 }
 Route inbox_member(const std::string& name, std::uint64_t incarnation) {
-  return {"t", "a", GroupReceiver{"g", InboxReceiver{name, incarnation, kQos1}}};
+  return {"t", "a", GroupReceiver{"g", InboxMember{{name, incarnation, kQos1}, {}, 0}}};
+}
+
+/// "name incarnation qos [rap] #id ..." of each, and what is due of its own publications when that
+/// is something else.
+std::vector<std::string> texts(const InboxMatches* matches) {
+  std::vector<std::string> all;
+  if (matches == nullptr) return all;
+  const auto text_of = [matches](const InboxMatches::Inbox& inbox) {
+    std::string text = " " + std::to_string(inbox.incarnation) + " q" +
+                       std::to_string(static_cast<int>(inbox.qos));
+    if (inbox.retain_as_published) text += " rap";
+    for (const std::uint32_t id : matches->ids_of(inbox)) text += " #" + std::to_string(id);
+    return text;
+  };
+  for (const InboxMatches::Inbox& inbox : matches->inboxes) {
+    all.push_back(std::string(inbox.inbox) + text_of(inbox));
+  }
+  for (const InboxMatches::NoLocal& one : matches->no_local) {
+    all[one.inbox] += " own:" + (one.instead ? text_of(*one.instead) : " none");
+  }
+  return all;
 }
 
 BOOST_AUTO_TEST_SUITE(state_machine)
@@ -97,6 +120,60 @@ BOOST_AUTO_TEST_CASE(incarnations) {
   BOOST_CHECK(add(machine, inbox(5, codec::QoS::exactly_once)) == RouteResult::done);
 }
 
+BOOST_AUTO_TEST_CASE(members_online) {
+  StateMachine machine;
+  const auto member = [](std::uint64_t incarnation, Life owner, std::uint64_t attached) {
+    return Route{"t", "a", GroupReceiver{"g", InboxMember{{"c", incarnation}, owner, attached}}};
+  };
+  BOOST_CHECK(add(machine, member(5, life(1), 5)) == RouteResult::done);
+  BOOST_CHECK(add(machine, member(5, life(1), 5)) == RouteResult::unchanged);
+  BOOST_CHECK(add(machine, member(5, life(2), 6)) == RouteResult::foreign_life);
+  BOOST_CHECK(add(machine, member(5, {}, 5)) == RouteResult::done);           // detached
+  BOOST_CHECK(add(machine, member(5, life(1), 8)) == RouteResult::done);      // attached again
+  BOOST_CHECK(add(machine, member(5, {}, 5)) == RouteResult::newer_present);  // late
+  BOOST_CHECK(add(machine, member(4, {}, 9)) == RouteResult::newer_present);
+  BOOST_CHECK(add(machine, member(6, life(1), 8)) == RouteResult::done);  // subscribed again
+  BOOST_CHECK(remove(machine, member(5, {}, 9)) == RouteResult::newer_present);
+  // The end of the owner's life makes it offline; it stays a member.
+  BOOST_CHECK(machine.table().has_routes(life(1)));
+  const auto applied = machine.apply(context_of(life(9)), Command{EndLife{life(1)}});
+  BOOST_CHECK(!applied.reply.more);
+  BOOST_REQUIRE_EQUAL(applied.writes.size(), 1U);
+  BOOST_CHECK(*decode_route(applied.writes[0].key, applied.writes[0].value) == member(6, {}, 8));
+  BOOST_CHECK(machine.table().find(member(0, {}, 0)) == member(6, {}, 8));
+  BOOST_CHECK(remove(machine, member(6, {}, 0)) == RouteResult::done);  // whoever is attached
+  // No Local on a shared subscription is a protocol error [MQTT-3.8.3-4].
+  Route wrong = member(7, {}, 0);
+  std::get<InboxMember>(std::get<GroupReceiver>(wrong.receiver).member).inbox.no_local = true;
+  BOOST_CHECK(add(machine, wrong) == RouteResult::invalid);
+  BOOST_CHECK(add(machine, member(7, {NodeId{1}, LifeNumber{0}}, 0)) == RouteResult::invalid);
+}
+
+BOOST_AUTO_TEST_CASE(overlapping_subscriptions_of_an_inbox) {
+  StateMachine machine;
+  const InboxReceiver exact{"c", 5, codec::QoS::at_most_once, false, true, 7};
+  const InboxReceiver plus{"c", 3, codec::QoS::exactly_once, true, false, 5};
+  const InboxReceiver hash{"c", 4, kQos1, false, true, 5};
+  const InboxReceiver other{"d", 9, kQos1, false, true, 1};
+  add(machine, {"t", "a/b", exact});
+  add(machine, {"t", "a/+", plus});
+  add(machine, {"t", "#", hash});
+  add(machine, {"t", "#", other});
+  Matches matches;
+  const auto at = [&](const char* topic) {
+    machine.snapshot().match("t", topic, matches);
+    return texts(matches.inboxes.get());
+  };
+  using Texts = std::vector<std::string>;
+  BOOST_TEST(at("a/b") == (Texts{"c 5 q2 rap #5 #5 #7 own: 3 q2 rap #5", "d 9 q1 #1 own: none"}));
+  BOOST_CHECK(matches.inboxes->no_local.at(0).publisher == mqtt::persistent_life("t", "c"));
+  const Texts got = at("x");
+  BOOST_TEST((std::set<std::string>(got.begin(), got.end()) ==
+              std::set<std::string>{"c 4 q1 #5 own: none", "d 9 q1 #1 own: none"}));
+  machine.snapshot().match("t", "$x", matches);
+  BOOST_CHECK(matches.inboxes == nullptr);
+}
+
 BOOST_AUTO_TEST_CASE(refusals) {
   StateMachine machine;
   const auto result_of = [&machine](const Route& route) { return add(machine, route); };
@@ -111,7 +188,7 @@ BOOST_AUTO_TEST_CASE(refusals) {
   BOOST_CHECK(result_of({"t", "a", NodeReceiver{}}) == RouteResult::invalid);
   BOOST_CHECK(result_of({"t", "a", InboxReceiver{"", 1, {}}}) == RouteResult::invalid);
   for (const char* group : {"", "a/b", "+", "#"}) {
-    BOOST_CHECK(result_of({"t", "a", GroupReceiver{group, InboxReceiver{"c", 1, {}}}}) ==
+    BOOST_CHECK(result_of({"t", "a", GroupReceiver{group, InboxMember{{"c", 1, {}}, {}, 0}}}) ==
                 RouteResult::invalid);
   }
   machine.boundary_changed({"", route_key({"t", "b", NodeReceiver{life(1)}})});
@@ -142,14 +219,13 @@ BOOST_AUTO_TEST_CASE(overlapping_filters_give_each_receiver_once) {
   // The same two the other way round, whatever order the filters match in.
   add(machine, {"t", "#", InboxReceiver{"d", 5, codec::QoS::at_most_once}});
   add(machine, {"t", "a/b", InboxReceiver{"d", 3, codec::QoS::exactly_once}});
-  add(machine, {"t", "#", GroupReceiver{"g", InboxReceiver{"x", 1, kQos1}}});
-  add(machine, {"t", "a/+", GroupReceiver{"g", InboxReceiver{"y", 1, kQos1}}});
+  add(machine, {"t", "#", GroupReceiver{"g", InboxMember{{"x", 1, kQos1}, {}, 0}}});
+  add(machine, {"t", "a/+", GroupReceiver{"g", InboxMember{{"y", 1, kQos1}, {}, 0}}});
   Matches matches;
   machine.snapshot().match("t", "a/b", matches);
   BOOST_CHECK(matches.nodes == std::vector<Life>{life(1)});
-  const std::vector<Matches::Inbox> want{
-      {"b", 1, kQos1}, {"c", 5, codec::QoS::exactly_once}, {"d", 5, codec::QoS::exactly_once}};
-  BOOST_CHECK(matches.inboxes == want);
+  const std::vector<std::string> want{"b 1 q1", "c 5 q2", "d 5 q2"};
+  BOOST_TEST(texts(matches.inboxes.get()) == want);
   // The same name with two filters is two groups [MQTT-4.8.2].
   BOOST_REQUIRE_EQUAL(matches.groups.size(), 2U);
   BOOST_CHECK(matches.groups[0].group->filter != matches.groups[1].group->filter);
@@ -165,9 +241,9 @@ BOOST_AUTO_TEST_CASE(matches_outlive_the_snapshot) {
     remove(machine, inbox_member("some client with a long name", 1));
     remove(machine, inbox(1));
   }
-  BOOST_CHECK_EQUAL(matches.inboxes.at(0).inbox, "c");
+  BOOST_CHECK_EQUAL(matches.inboxes->inboxes.at(0).inbox, "c");
   const Group& group = *matches.groups.at(0).group;
-  BOOST_CHECK_EQUAL(std::get<InboxReceiver>(group[0]).inbox, "some client with a long name");
+  BOOST_CHECK_EQUAL(std::get<InboxMember>(group[0]).inbox.inbox, "some client with a long name");
 }
 
 BOOST_AUTO_TEST_CASE(splits_fall_beside_groups) {
@@ -183,7 +259,8 @@ BOOST_AUTO_TEST_CASE(splits_fall_beside_groups) {
   const auto behind = machine.split_key(member);
   BOOST_REQUIRE(behind);
   BOOST_CHECK_GT(*behind, route_key(inbox_member("\xf4\x8f\xbf\xbf", 1)));
-  BOOST_CHECK_LT(*behind, route_key({"t", "a", GroupReceiver{"h", InboxReceiver{"c", 1, {}}}}));
+  BOOST_CHECK_LT(*behind,
+                 route_key({"t", "a", GroupReceiver{"h", InboxMember{{"c", 1, {}}, {}, 0}}}));
   machine.boundary_changed({group, *behind});
   BOOST_CHECK(!machine.split_key(member));
   BOOST_CHECK(!machine.split_key(node));
@@ -204,12 +281,46 @@ class Model {
 
   std::set<std::string> match(const std::string& tenant, const std::string& topic) const {
     std::set<std::string> found;
+    std::map<std::string, Overlapping> inboxes;
     for (const auto& [key, value] : records) {
       const Result<Route> route = decode_route(key, value);
       if (route->tenant != tenant || !topic::matches(route->filter, topic)) continue;
-      found.insert(receiver_text(route->filter, route->receiver));
+      if (const auto* inbox = std::get_if<InboxReceiver>(&route->receiver)) {
+        inboxes[inbox->inbox].push_back(*inbox);
+      } else {
+        found.insert(receiver_text(route->filter, route->receiver));
+      }
+    }
+    for (const auto& [name, overlapping] : inboxes) {
+      std::string text = "inbox " + name + merged_text(overlapping, false);
+      const bool any_no_local = std::any_of(overlapping.begin(), overlapping.end(),
+                                            [](const InboxReceiver& one) { return one.no_local; });
+      if (any_no_local) text += " own:" + merged_text(overlapping, true);
+      found.insert(text);
     }
     return found;
+  }
+
+  /// What the overlapping subscriptions of one inbox come to.
+  using Overlapping = std::vector<InboxReceiver>;
+  static std::string merged_text(const Overlapping& overlapping, bool without_no_local) {
+    InboxReceiver merged;
+    std::multiset<std::uint32_t> ids;
+    bool any = false;
+    for (const InboxReceiver& one : overlapping) {
+      if (one.no_local && without_no_local) continue;
+      any = true;
+      merged.incarnation = std::max(merged.incarnation, one.incarnation);
+      merged.qos = std::max(merged.qos, one.qos);
+      merged.retain_as_published |= one.retain_as_published;
+      if (one.subscription_id != 0) ids.insert(one.subscription_id);
+    }
+    if (!any) return " none";
+    std::string text = " " + std::to_string(merged.incarnation) + " q" +
+                       std::to_string(static_cast<int>(merged.qos));
+    if (merged.retain_as_published) text += " rap";
+    for (const std::uint32_t id : ids) text += " #" + std::to_string(id);
+    return text;
   }
 
   static std::string life_text(Life life) {
@@ -217,11 +328,12 @@ class Model {
   }
   static std::string receiver_text(const std::string& filter, const Receiver& receiver) {
     if (const auto* node = std::get_if<NodeReceiver>(&receiver)) return life_text(node->life);
-    if (const auto* inbox = std::get_if<InboxReceiver>(&receiver)) return "inbox " + inbox->inbox;
     const auto& group = std::get<GroupReceiver>(receiver);
     const std::string text = group.group + " of " + filter + ": ";
-    if (const auto* inbox = std::get_if<InboxReceiver>(&group.member)) {
-      return text + inbox->inbox + " " + std::to_string(inbox->incarnation);
+    if (const auto* member = std::get_if<InboxMember>(&group.member)) {
+      const InboxReceiver& inbox = member->inbox;
+      return text + inbox.inbox + " " + std::to_string(inbox.incarnation) + " " +
+             std::to_string(member->attached) + " " + life_text(member->owner);
     }
     const auto& session = std::get<SessionMember>(group.member);
     return text + life_text(session.life) + " session " + std::to_string(session.session) + " " +
@@ -239,8 +351,8 @@ std::set<std::string> match(const RouteSnapshot& snapshot, const std::string& te
   for (const Life& node : matches.nodes) {
     BOOST_REQUIRE(found.insert(Model::life_text(node)).second);
   }
-  for (const auto& inbox : matches.inboxes) {
-    BOOST_REQUIRE(found.insert("inbox " + std::string(inbox.inbox)).second);
+  for (const std::string& inbox : texts(matches.inboxes.get())) {
+    BOOST_REQUIRE(found.insert("inbox " + inbox).second);
   }
   for (const auto& shared : matches.groups) {
     BOOST_REQUIRE_GT(shared.group->size(), 0U);
@@ -263,12 +375,19 @@ const T& pick(Random& random, const std::vector<T>& from) {
 
 Route random_route(Random& random, Life proposer) {
   const std::string name(1, static_cast<char>('a' + random.below(3)));
-  const InboxReceiver inbox{name, random.between(1, 5), kQos1};
+  InboxReceiver inbox{name, random.between(1, 5), static_cast<codec::QoS>(random.below(3))};
+  inbox.retain_as_published = random.one_in(3);
+  inbox.subscription_id = static_cast<std::uint32_t>(random.below(4));
   Receiver receiver = NodeReceiver{proposer};
-  if (random.one_in(3)) receiver = inbox;
+  if (random.one_in(3)) {
+    InboxReceiver own = inbox;
+    own.no_local = random.one_in(3);
+    receiver = own;
+  }
   if (random.one_in(3)) {
     const SessionMember session{proposer, random.below(3), random.between(1, 5), 0, kQos1};
-    GroupMember member = inbox;
+    const bool online = random.one_in(2);
+    GroupMember member = InboxMember{inbox, online ? proposer : Life{}, random.between(1, 3)};
     if (random.one_in(2)) member = session;
     receiver = GroupReceiver{random.one_in(2) ? "g" : "h", member};
   }
