@@ -25,8 +25,13 @@
 
 namespace skald::inbox {
 
-/// Given by the machine, ever growing within a range and its children: stamp_us << 10 | n.
+/// Given by the machine, ever growing within a range and its children: stamp_us << 12 | n, n
+/// counting within one command. Intents are numbered from the same source.
 using Incarnation = std::uint64_t;
+inline constexpr unsigned kIncarnationBits = 12;
+/// Attach, Detach and Subscribe together in one command: more may run out of numbers, those are
+/// answered `invalid` and change nothing.
+inline constexpr std::size_t kMaxLifecycleOperations = 1000;
 /// Of a message in a queue, from 1, never used twice in a session. Packet ids derive from it.
 using Seq = std::uint64_t;
 
@@ -46,7 +51,8 @@ struct Owner {
 };
 
 struct Will {
-  mqtt::PublicationRef publication;  // its publisher, sequence and stamp are set when it is due
+  /// Its publisher, sequence and stamp are set when it is due; until then expiry_ms is an interval.
+  mqtt::PublicationRef publication;
   std::uint32_t delay_s = 0;
 };
 
@@ -68,7 +74,8 @@ struct Quota {
 inline constexpr std::uint32_t kNeverExpires = 0xFFFFFFFF;  // [MQTT-3.1.2.11.2]
 
 /// A connection wants the session. Takes effect at once: whoever had it is fenced from here on and
-/// named in the result, so that CONNACK can wait until it is closed.
+/// named in the result, so that CONNACK can wait until it is closed. The session is persistent when
+/// it was present or `expiry_s` is not 0: one that is resumed with expiry 0 stays so until it ends.
 struct Attach {
   Name name;
   Owner owner;
@@ -175,7 +182,8 @@ struct Tick {
   std::uint32_t limit = 1000;
 };
 
-/// The life has ended: its sessions are detached (Why::broken) as of the command's stamp, by Ticks.
+/// The life has ended, and so have all earlier ones of its node: their sessions are detached
+/// (Why::broken, all that was queued may have been sent) as of the command's stamp, by Ticks.
 struct EndLife {
   Life life;
 };
@@ -198,7 +206,7 @@ struct Command {
 // ---------------------------------------------------------------------------------------
 
 enum class Result : std::uint8_t {
-  done,         // never listed, but for Attach and Subscribe
+  done,         // never listed, but for Attach and Subscribe; Insert: also a repetition
   full,         // Insert: no room, this message was dropped; Subscribe: max_subscriptions
   no_inbox,     // Insert: no such session, or the route is of an earlier one: remove it
   fenced,       // the incarnation has been taken over, or the session has ended
@@ -252,6 +260,7 @@ struct Evict {
 /// Outbox: repeated by leaders until OutboxDone is applied. Receivers drop ids already seen.
 struct PublishWill {
   std::uint64_t intent = 0;
+  Name name;         // whose will it is
   std::string user;  // judged again when it is published
   mqtt::PublicationRef publication;
 };

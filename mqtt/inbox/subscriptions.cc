@@ -1,0 +1,74 @@
+// Subscriptions of persistent sessions, and the QoS 2 publishes that their clients have not
+// released.
+#include <utility>
+
+#include "mqtt/inbox/state_machine.h"
+
+namespace skald::inbox {
+
+void StateMachine::run(Work& work, const Subscribe& subscribe) {
+  const Found found = find_owned(subscribe.name, subscribe.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  if (subscribe.filter.empty() || subscribe.filter.size() > kMaxNameBytes || !has_numbers(work)) {
+    return refuse(work, Result::invalid);
+  }
+  Inbox& inbox = *found.session->inbox;
+  const auto present = inbox.subscriptions.find(subscribe.filter);
+  const bool is_new = present == inbox.subscriptions.end();
+  if (is_new && inbox.subscriptions.size() >= inbox.quota.max_subscriptions) {
+    return refuse(work, Result::full);
+  }
+  const Subscription subscription{
+      .options = subscribe.options, .id = subscribe.id, .incarnation = next_number(work)};
+  work.put(subscription_key(found.key, subscribe.filter), subscription_value(subscription));
+  if (is_new) {
+    inbox.subscriptions.emplace(subscribe.filter, subscription);
+    ++inbox.usage.subscriptions;
+  } else {
+    present->second = subscription;
+  }
+  work.applied.reply.results.push_back({.operation = work.operation,
+                                        .result = Result::done,
+                                        .replaced = !is_new,
+                                        .incarnation = subscription.incarnation,
+                                        .previous = {}});
+}
+
+void StateMachine::run(Work& work, const Unsubscribe& unsubscribe) {
+  const Found found = find_owned(unsubscribe.name, unsubscribe.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  Inbox& inbox = *found.session->inbox;
+  if (inbox.subscriptions.erase(unsubscribe.filter) == 0) return refuse(work, Result::absent);
+  --inbox.usage.subscriptions;
+  work.erase(subscription_key(found.key, unsubscribe.filter));
+}
+
+/// A second one for the same packet id is a resend: what was said first stays.
+void StateMachine::run(Work& work, const Accept& accept) {
+  const Found found = find_owned(accept.name, accept.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  if (accept.packet_id == 0) return refuse(work, Result::invalid);
+  const Accepted accepted{
+      .packet_id = accept.packet_id, .sequence = accept.sequence, .handed_out = false};
+  if (!found.session->inbox->accepted.emplace(accept.packet_id, accepted).second) return;
+  work.put(accepted_key(found.key, accept.packet_id), accepted_value(accepted));
+}
+
+void StateMachine::run(Work& work, const HandedOut& handed_out) {
+  const Found found = find_owned(handed_out.name, handed_out.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  auto& all = found.session->inbox->accepted;
+  const auto accepted = all.find(handed_out.packet_id);
+  if (accepted == all.end() || accepted->second.handed_out) return;
+  accepted->second.handed_out = true;
+  work.put(accepted_key(found.key, handed_out.packet_id), accepted_value(accepted->second));
+}
+
+void StateMachine::run(Work& work, const Release& release) {
+  const Found found = find_owned(release.name, release.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  if (found.session->inbox->accepted.erase(release.packet_id) == 0) return;
+  work.erase(accepted_key(found.key, release.packet_id));
+}
+
+}  // namespace skald::inbox
