@@ -209,6 +209,9 @@ class Session {
   /// A message that was committed to the session's queue. `delivery`.granted is the QoS to send.
   /// While the session is connecting the message is only noted.
   Stored deliver_stored(WireForms& forms, const Delivery& delivery, inbox::Seq seq);
+  /// The queue reaches up to `last`: said when a message may have been lost on its way here, as by
+  /// a change of the inbox's leader.
+  void heard_of(inbox::Seq last);
   /// What the session wants to read of its queue now; once asked for, not again until fetch_done.
   /// To be asked after accept, and after input, output and deliveries.
   std::optional<Fetch> take_fetch(mqtt::TimeMs now_ms);

@@ -60,14 +60,17 @@ void Session::resume(const Resume& resume) {
 // ---------------------------------------------------------------------------------------
 
 Stored Session::deliver_stored(WireForms& forms, const Delivery& delivery, Seq seq) {
-  if (state_ == State::closed) return Stored::no_room;
   if (!persistent_) {
-    SKALD_ASSERT(state_ == State::connecting);
+    if (state_ != State::connecting) return Stored::no_room;  // of no session that is here
     persistent_ = std::make_unique<Persistent>();
   }
   persistent_->out.heard_of(seq);
   if (state_ != State::connected || seq > persistent_->out.next()) return Stored::no_room;
   return send_stored(forms, delivery, seq);
+}
+
+void Session::heard_of(Seq last) {
+  if (persistent_) persistent_->out.heard_of(last);
 }
 
 Stored Session::deliver_fetched(WireForms& forms, const Delivery& delivery, Seq seq) {
