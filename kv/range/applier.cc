@@ -188,6 +188,7 @@ Status Applier::apply_user(const ApplyContext& context, const UserCommand& comma
 
 Status Applier::run_machine(const ApplyContext& context, std::string_view bytes,
                             ApplyResult& result, std::string& reply) {
+  result.visible = true;
   Result<MachineResult> done = machine_->apply(context, bytes);
   if (!done.ok()) return done.error();
   for (Write& write : done->writes) {
@@ -231,7 +232,7 @@ Status Applier::apply_split(const raft::Entry& entry, const SplitCommand& comman
   Descriptor child = descriptor_;
   child.id = command.child;
   child.boundary.start = command.key;
-  child.epoch = {1, descriptor_.epoch.boundary_ver + 1};
+  child.epoch = {descriptor_.epoch.conf_ver, descriptor_.epoch.boundary_ver + 1};
   std::uint64_t next = 1;
   for (Replica& replica : child.replicas) replica.id = ReplicaId{next++};
   auto [left, right] = store::split_extents(record_.extents, command.key);
@@ -243,6 +244,7 @@ Status Applier::apply_split(const raft::Entry& entry, const SplitCommand& comman
   SplitOff split{child, std::move(right), lanes_.pieces(), entry.index};
   split.local.emplace_back(std::string(kStampKey), encode_stamp(stamp_us_));
   result.split = std::move(split);
+  result.visible = true;
   machine_->boundary_changed(descriptor_.boundary);
   last_child_ = std::move(child);
   Reply reply;

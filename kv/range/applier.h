@@ -49,6 +49,7 @@ struct ApplyResult {
   std::vector<Effect> effects;
   std::optional<SplitOff> split;  ///< then it is of the last entry in the batch
   bool descriptor_changed = false;
+  bool visible = false;         ///< what matches see may have changed
   std::size_t entries = 0;      ///< of those given, how many were applied
   std::optional<Error> halted;  ///< the entry after them cannot be understood
 };

@@ -5,6 +5,7 @@
 //
 // Epoch: conf_ver grows with each configuration entry that is applied, boundary_ver with each
 // split. Data requests name the boundary_ver that they were routed by, management commands both.
+// A child of a split goes on with its parent's conf_ver: 1 says that no member ever changed.
 // The upper half of conf_ver is the generation: an unsafe recovery begins a new one, and replicas
 // of different generations do not talk (recovery.h).
 //

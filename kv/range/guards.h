@@ -25,6 +25,8 @@ namespace skald::range {
   X(113, ReplyWaitsVisible, "a route reply waits for all that may serve", "no stale match")        \
   X(114, NewLeaderWaits, "a new leader takes all replicas for granted", "no stale match")          \
   X(115, GrantAnchored, "a grant counts from a heartbeat that a quorum acked", "no stale match")   \
+  X(116, SplitEndsGrants, "who is behind a split gets no serve lease", "no stale match")           \
+  X(117, RetryWaitsVisible, "a repeated reply waits like the first", "no stale match")             \
   X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")
 
 enum class Guard : int {

@@ -166,6 +166,20 @@ void StoreHost::on(StoreId, const MembershipAnswer& body) {
 
 void StoreHost::on(StoreId, const SnapshotAck& body) { pending_.acks.push_back(body); }
 
+void StoreHost::on(StoreId, const VisibleReport& body) {
+  if (Range* range = find(body.range)) {
+    range->on_report(body.replica, body.term, {body.number, body.visible});
+    touch(body.range);
+  }
+}
+
+void StoreHost::on(StoreId, const LeaseGrant& body) {
+  Range* range = find(body.range);
+  if (range == nullptr || range->id() != body.replica) return;
+  range->on_grant(body.number, body.duration_us);
+  touch(body.range);
+}
+
 SnapshotAck::Status StoreHost::judge_snapshot(const Descriptor& descriptor, ReplicaId to) const {
   using Status = SnapshotAck::Status;
   const auto found = ranges_.find(descriptor.id);
@@ -190,6 +204,7 @@ void StoreHost::destroy(Range& range, const Descriptor& last_known) {
   Slot& slot = slots_.at(id);
   if (slot.dying) return;
   slot.dying = true;
+  pending_.serve.push_back({id, 0});
   dying_.push_back(id);
   Tombstone& tombstone = tombstones_[id];
   tombstone.highest = std::max(tombstone.highest, range.id());

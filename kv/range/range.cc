@@ -8,6 +8,8 @@
 namespace skald::range {
 namespace {
 
+constexpr std::size_t kHeldMax = 100'000;  ///< replies that wait to be visible
+
 raft::Options with_id(raft::Options options, ReplicaId id) {
   options.id = id;
   return options;
@@ -69,6 +71,7 @@ void Range::tick(std::uint64_t now_us, std::uint64_t wall_us) {
   if (halted_) return;
   wall_us_ = std::max(wall_us_, wall_us);
   raft_.tick(now_us);
+  if (serves()) tick_serve(now_us);
   tick_change();
   tick_membership();
 }
@@ -160,15 +163,28 @@ void Range::propose(std::uint64_t id, std::string bytes) {
   proposed_[proposal.index] = {proposal.term, id, false};
 }
 
+/// The answer to a command at `index`: with leases it waits until everybody sees the command.
+void Range::answer(std::uint64_t id, raft::Index index, Reply reply) {
+  if (id == 0) return;
+  if (serves() && reply.outcome == Outcome::kDone) {
+    held_.push_back({index, id, std::move(reply)});
+  } else {
+    this->reply(id, std::move(reply));
+  }
+}
+
 void Range::request(const DataRequest& request, std::uint64_t wall_us) {
   if (!initialised() || halted_) return reply(request.id, Outcome::kNoRange);
+  if (serves() && !raft_.leads()) return reply(request.id, Outcome::kNotLeader);
+  if (held_.size() >= kHeldMax) return reply(request.id, Outcome::kBusy);
   const Descriptor& now = descriptor();
   const Lanes::Check check = applier_->lanes().check(request.lane, request.seq);
   if (request.lane != LaneId{} && check.verdict == Lanes::Verdict::answered &&
       SKALD_GUARD(Guard::kLaneOnce)) {
     Reply known;
     known.bytes = check.reply;
-    return reply(request.id, std::move(known));
+    const bool waits = SKALD_GUARD(Guard::kRetryWaitsVisible);
+    return answer(request.id, waits ? applier_->applied().index : 0, std::move(known));
   }
   if (!raft_.leads()) return reply(request.id, Outcome::kNotLeader);
   if (request.boundary_ver > now.epoch.boundary_ver) {
@@ -225,6 +241,7 @@ void Range::written(std::uint64_t write_number) {
           store::Applied{write.snapshot->index, write.snapshot->term}, installing_->descriptor);
       for (const Replica& replica : descriptor().replicas) stores_[replica.id] = replica.store;
       installing_.reset();
+      lease_.reset();
       committed_.clear();
       rebuilding_ = true;
       applier_->machine().rebuild_start();
@@ -249,6 +266,7 @@ void Range::rebuild_finish() {
 }
 
 ApplyResult Range::apply(std::size_t bytes_max) {
+  const raft::Index before = applier_->applied().index;
   std::vector<raft::Entry> entries;
   std::size_t bytes = 0;
   for (const raft::Entry& entry : committed_) {
@@ -262,7 +280,7 @@ ApplyResult Range::apply(std::size_t bytes_max) {
   for (ApplyResult::Answer& answer : result.answers) {
     const auto at = proposed_.find(answer.index);
     if (at == proposed_.end() || at->second.term != answer.term) continue;
-    if (at->second.id != 0) reply(at->second.id, std::move(answer.reply));
+    this->answer(at->second.id, answer.index, std::move(answer.reply));
     proposed_.erase(at);
   }
   // What was proposed where another leader's entry stands now will never be committed there.
@@ -281,6 +299,7 @@ ApplyResult Range::apply(std::size_t bytes_max) {
   }
   if (result.halted) halted_ = result.halted;
   raft_.applied(applier_->applied().index);
+  if (!result.visible && lease_.visible() == before) published(applier_->applied().index);
   leadership();
   answer_reads();
   return result;
@@ -329,6 +348,7 @@ store::ReplicaWrite Range::log_write(raft::Write write) {
 RangeReady Range::take_ready() {
   if (halted_) return std::exchange(pending_, {});
   raft::Ready ready = raft_.take_ready();
+  if (serves()) take_serve();
   if (!raft_.leads()) {
     for (const auto& [index, proposed] : std::exchange(proposed_, {})) {
       reply(proposed.id, Outcome::kUnknown);

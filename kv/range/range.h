@@ -23,6 +23,7 @@
 #include "kv/range/applier.h"
 #include "kv/range/reply.h"
 #include "kv/range/requests.h"
+#include "kv/range/serve_lease.h"
 #include "kv/store/log_types.h"
 
 namespace skald::range {
@@ -35,6 +36,10 @@ struct RangeOptions {
   std::uint64_t catch_up_entries = 100;  ///< a learner that lacks no more than these may vote
   std::uint32_t catch_up_ticks = 1200;   ///< a learner that is slower is given up
   std::uint32_t ask_ticks = 40;          ///< without a leader for so long: am I still a member?
+  /// Replies to commands wait until all that may serve have published them (serve_lease.h); 0: they
+  /// leave when the command is applied.
+  std::uint64_t serve_lease_us = 0;
+  std::uint32_t report_ticks = 4;  ///< between a replica's requests for a serve lease
 };
 
 /// A snapshot that has arrived whole: the state at `meta`, in spaces that nobody else uses.
@@ -63,6 +68,8 @@ struct RangeStart {
 
 /// To be carried out in field order.
 ///
+///  - `serve_until_us`, when it changed: whoever matches on this replica's state may do so until
+///    then, by the clock of tick(), and must know it before the messages leave; ~0 needs no clock.
 ///  - `messages` may leave at once.
 ///  - `install`: its data switch (DataBatch::install) is written *and flushed* before `log` is
 ///    appended. `abandon`: a staged snapshot was not wanted, its spaces go.
@@ -82,7 +89,21 @@ struct RangeReady {
     Reply reply;
   };
 
+  struct Report {
+    StoreId leader;
+    LeaseHolder::Report report;
+  };
+  struct Grant {
+    StoreId to;
+    ReplicaId replica;
+    std::uint64_t number = 0;
+    std::uint64_t duration_us = 0;
+  };
+
+  std::optional<std::uint64_t> serve_until_us;
   std::vector<Message> messages;
+  std::optional<Report> report;
+  std::vector<Grant> grants;
   std::optional<StagedSnapshot> install;
   std::optional<StagedSnapshot> abandon;
   std::optional<store::ReplicaWrite> log;
@@ -94,8 +115,9 @@ struct RangeReady {
   bool ask_membership = false;  ///< this replica may have been removed: find out
 
   bool empty() const {
-    return messages.empty() && !install && !abandon && !log && replies.empty() && effects.empty() &&
-           snapshots.empty() && events.empty() && !ask_membership;
+    return !serve_until_us && messages.empty() && !report && grants.empty() && !install &&
+           !abandon && !log && replies.empty() && effects.empty() && snapshots.empty() &&
+           events.empty() && !ask_membership;
   }
 };
 
@@ -128,6 +150,12 @@ class Range {
     raft_.snapshot_finished(to, index, ok);
   }
 
+  /// Every match from now on sees what was applied up to `index`. To be told after rebuilds and
+  /// applies; of entries that the machine has nothing to do with the range knows it by itself.
+  void published(raft::Index index);
+  void on_report(ReplicaId replica, raft::Term term, const LeaseHolder::Report& report);
+  void on_grant(std::uint64_t number, std::uint64_t duration_us);
+
   RangeReady take_ready();
 
   // The state machine's turn.
@@ -158,6 +186,8 @@ class Range {
   Epoch epoch() const { return applier_ ? applier_->descriptor().epoch : Epoch{}; }
   const raft::Raft& raft() const { return raft_; }
   bool leads() const { return raft_.leads(); }
+  /// Until when this replica may answer matches (serve_lease.h).
+  std::uint64_t serve_until_us() const;
   const std::optional<Error>& halted() const { return halted_; }
   /// Leads, and has applied an entry of its own term.
   bool leads_up_to_date() const { return leading_; }
@@ -201,6 +231,15 @@ class Range {
   void leadership();
   void answer_reads();
   void tick_membership();
+  void answer(std::uint64_t id, raft::Index index, Reply reply);
+
+  // range_serve.cc
+  bool serves() const { return options_.serve_lease_us != 0; }
+  bool alone() const;
+  void tick_serve(std::uint64_t now_us);
+  void release_replies();
+  void end_granting();
+  void take_serve();
 
   // range_manage.cc
   void manage_body(std::uint64_t id, const ChangeReplicas& change, std::uint64_t wall_us);
@@ -245,6 +284,21 @@ class Range {
   std::uint32_t leaderless_ticks_ = 0;
   std::optional<Error> halted_;
   RangeReady pending_;
+
+  struct Held {
+    raft::Index index = 0;
+    std::uint64_t id = 0;
+    Reply reply;
+  };
+  LeaseHolder lease_;
+  std::optional<LeaseGranter> granter_;  ///< from the first tick of a leadership on
+  raft::Term granter_term_ = 0;
+  std::map<ReplicaId, LeaseHolder::Report> asked_;  ///< to be granted with the next tick
+  std::deque<Held> held_;                           ///< replies that wait, by index
+  std::uint32_t report_ticks_ = 0;
+  bool report_due_ = false;
+  std::uint64_t now_us_ = 0;
+  std::uint64_t serve_told_us_ = 0;
 };
 
 }  // namespace skald::range

@@ -31,6 +31,8 @@ void Range::manage_body(std::uint64_t id, const SplitAt& split, std::uint64_t wa
     return reply(id, Outcome::kInvalid);
   }
   propose(id, stamped(SplitCommand{descriptor().epoch, *key, split.child}, 1, wall_us));
+  // Who has not heard of the split would serve keys of the child, whose leader may be another.
+  if (granter_ && SKALD_GUARD(Guard::kSplitEndsGrants)) granter_->raise(raft_.last_index());
 }
 
 void Range::manage_body(std::uint64_t id, const TransferTo& transfer, std::uint64_t) {

@@ -33,6 +33,7 @@ Status StoreHost::recover(RangeId id) {
       {entry.index, entry.term, static_cast<std::uint8_t>(entry.kind), *entry.data});
   write.hard_state = start.hard_state;
   births_.push_back(std::move(write));
+  pending_.serve.push_back({id, 0});
   add(std::move(start)).campaign();
   return {};
 }

@@ -31,13 +31,25 @@ void LeaseHolder::granted(std::uint64_t number, std::uint64_t duration_us) {
   sent_.erase(sent_.begin(), std::next(found));
 }
 
+void LeaseGranter::note(ReplicaId replica, const LeaseHolder::Report& report) {
+  const auto held = grants_.find(replica);
+  if (held == grants_.end() || report.number <= held->second.number) return;
+  held->second.number = report.number;
+  held->second.visible = report.visible;
+}
+
+void LeaseGranter::note_own(ReplicaId replica, raft::Index visible) {
+  const auto held = grants_.find(replica);
+  if (held != grants_.end()) held->second.visible = visible;
+}
+
 std::uint64_t LeaseGranter::on_report(ReplicaId replica, const LeaseHolder::Report& report,
                                       std::optional<std::uint64_t> anchor_us,
                                       std::uint64_t now_us) {
   std::erase_if(grants_, [now_us](const auto& item) { return item.second.until_us < now_us; });
   const auto held = grants_.find(replica);
   if (held != grants_.end()) {
-    if (report.number <= held->second.number) return 0;
+    if (report.number < held->second.number) return 0;
     held->second.number = report.number;
     held->second.visible = report.visible;
   }
@@ -58,7 +70,7 @@ bool LeaseGranter::may_reply(raft::Index index, std::uint64_t now_us) {
     const bool may_serve = now_us <= grant.until_us;
     if (may_serve && grant.visible < index && SKALD_GUARD(Guard::kReplyWaitsVisible)) return false;
   }
-  replied_ = std::max(replied_, index);
+  raise(index);
   return true;
 }
 

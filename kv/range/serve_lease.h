@@ -16,6 +16,7 @@
 // have run out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -45,6 +46,7 @@ class LeaseHolder {
   void granted(std::uint64_t number, std::uint64_t duration_us);
   /// Asked after the socket was read, before the match.
   bool may_serve(std::uint64_t now_us) const { return now_us < until_us_; }
+  std::uint64_t until_us() const { return until_us_; }
   raft::Index visible() const { return visible_; }
 
  private:
@@ -56,14 +58,21 @@ class LeaseHolder {
 
 class LeaseGranter {
  public:
-  /// `floor`: the index of the leader's own no-op. What lies before it may have been answered by
-  /// leaders before, so nobody may serve who is behind it.
-  LeaseGranter(std::uint64_t elected_us, raft::Index floor, std::uint64_t lease_us = kServeLeaseUs)
+  /// `floor`: the index of the leader's own no-op, or more. What lies before it may have been
+  /// answered by leaders before, so nobody may serve who is behind it. `elected_us`: not before the
+  /// election; none if nobody but the leader's own process ever held a grant.
+  LeaseGranter(std::optional<std::uint64_t> elected_us, raft::Index floor,
+               std::uint64_t lease_us = kServeLeaseUs)
       : lease_us_(lease_us),
-        all_until_us_(elected_us + lease_us + lease_us / 100 + 1),
+        all_until_us_(elected_us ? *elected_us + lease_us + lease_us / 100 + 1 : 0),
         replied_(floor) {}
 
-  /// The duration to grant to `replica`; 0: none. `anchor_us`: the leader's lease_anchor().
+  /// A report, as soon as it comes: it may let replies go. Grants nothing.
+  void note(ReplicaId replica, const LeaseHolder::Report& report);
+  /// Of the leader's own replica, without a report.
+  void note_own(ReplicaId replica, raft::Index visible);
+  /// The duration to grant to `replica`; 0: none. `anchor_us`: the leader's lease_anchor();
+  /// `now_us`: read after the report came, or the grant would last too long.
   /// Reports that were overtaken by a later one are ignored: their replica may have been reset.
   std::uint64_t on_report(ReplicaId replica, const LeaseHolder::Report& report,
                           std::optional<std::uint64_t> anchor_us, std::uint64_t now_us);
@@ -71,6 +80,8 @@ class LeaseGranter {
   /// `index` get no more grants.
   bool may_reply(raft::Index index, std::uint64_t now_us);
 
+  /// Who is behind `index` gets no more grants.
+  void raise(raft::Index index) { replied_ = std::max(replied_, index); }
   raft::Index replied() const { return replied_; }
 
  private:

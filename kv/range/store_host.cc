@@ -132,6 +132,18 @@ void StoreHost::flushed(RangeId id, const store::Applied& applied) {
   }
 }
 
+void StoreHost::published(RangeId id, raft::Index index) {
+  if (Range* range = find(id)) {
+    range->published(index);
+    touch(id);
+  }
+}
+
+bool StoreHost::may_serve(RangeId id, std::uint64_t now_us) {
+  const Range* range = find(id);
+  return range != nullptr && now_us < range->serve_until_us();
+}
+
 void StoreHost::snapshot_arrived(RangeId id, ReplicaId to, ReplicaId from, raft::Term term,
                                  StagedSnapshot staged) {
   Range* range = find(id);
@@ -260,6 +272,16 @@ void StoreHost::take(RangeId id, HostReady& ready) {
   const Slot& slot = slots_.at(id);
   RangeReady from = range.take_ready();
   if (slot.dying) return;
+  if (from.serve_until_us) ready.serve.push_back({id, *from.serve_until_us});
+  if (from.report) {
+    const LeaseHolder::Report& report = from.report->report;
+    post(from.report->leader, true,
+         VisibleReport{id, range.id(), range.raft().term(), report.number, report.visible});
+  }
+  for (const RangeReady::Grant& grant : from.grants) {
+    post(grant.to, true,
+         LeaseGrant{id, grant.replica, range.raft().term(), grant.number, grant.duration_us});
+  }
   for (RangeReady::Message& message : from.messages) {
     const bool control = raft::is_control(message.message);
     post(message.to, control, RaftMessage{id, range.epoch().conf_ver, std::move(message.message)});

@@ -55,6 +55,7 @@ struct HostStart {
 
 /// To be carried out in field order; writes of one call before those of the next.
 ///
+///  - `serve`: see RangeReady::serve_until_us; 0 also when the replica is gone.
 ///  - `packets` may leave at once.
 ///  - `data`: written, each a batch of its own; then, if `flush`, the data store is flushed.
 ///  - `abandon`: spaces of snapshots that are not wanted.
@@ -77,6 +78,12 @@ struct HostReady {
     raft::Event event;
   };
 
+  struct Serve {
+    RangeId range;
+    std::uint64_t until_us = 0;
+  };
+
+  std::vector<Serve> serve;
   std::vector<Packet> packets;
   std::vector<store::DataBatch> data;
   bool flush = false;
@@ -90,9 +97,9 @@ struct HostReady {
   std::vector<SnapshotAck> acks;  ///< for those who send snapshots
 
   bool empty() const {
-    return packets.empty() && data.empty() && !flush && abandon.empty() && log.empty() &&
-           replies.empty() && effects.empty() && snapshots.empty() && events.empty() &&
-           acks.empty();
+    return serve.empty() && packets.empty() && data.empty() && !flush && abandon.empty() &&
+           log.empty() && replies.empty() && effects.empty() && snapshots.empty() &&
+           events.empty() && acks.empty();
   }
 };
 
@@ -124,6 +131,8 @@ class StoreHost {
   void read(RangeId range, const ReadRequest& request);
   void manage(RangeId range, const ManageRequest& request);
   void logged(std::uint64_t commit);
+  /// With serve leases: see Range::published.
+  void published(RangeId range, raft::Index index);
   void flushed(RangeId range, const store::Applied& applied);
   void snapshot_arrived(RangeId range, ReplicaId to, ReplicaId from, raft::Term term,
                         StagedSnapshot staged);
@@ -143,6 +152,8 @@ class StoreHost {
                          const std::function<store::Space()>& allocate);
 
   Range* find(RangeId range);
+  /// Whether matches on this store's replica may be answered at `now_us` of tick()'s clock.
+  bool may_serve(RangeId range, std::uint64_t now_us);
   const std::map<RangeId, std::unique_ptr<Range>>& ranges() const { return ranges_; }
   std::optional<ReplicaId> tombstone(RangeId range) const;
   bool has_embryo(RangeId range) const { return embryos_.contains(range); }
@@ -192,8 +203,8 @@ class StoreHost {
   void on(StoreId from, const MembershipAnswer& body);
   void on(StoreId from, const SnapshotChunk&) { static_cast<void>(from); }  // the shell's
   void on(StoreId from, const SnapshotAck& body);
-  void on(StoreId, const VisibleReport&) {}
-  void on(StoreId, const LeaseGrant&) {}
+  void on(StoreId from, const VisibleReport& body);
+  void on(StoreId from, const LeaseGrant& body);
   Range* make_for(StoreId from, const RaftMessage& body);
   void ask_membership(Range& range);
   bool is_proof(const Range& range, const MembershipAnswer& answer) const;
