@@ -299,6 +299,8 @@ ApplyResult Range::apply(std::size_t bytes_max) {
   }
   if (result.halted) halted_ = result.halted;
   raft_.applied(applier_->applied().index);
+  // The child of one who is alone does not wait for leases to run out.
+  if (result.split && alone()) lease_.revoke();
   if (!result.visible && lease_.visible() == before) published(applier_->applied().index);
   leadership();
   answer_reads();

@@ -10,7 +10,7 @@ namespace skald::range {
 
 /// Nobody else ever held a lease on these keys: no member was ever added or removed.
 bool Range::alone() const {
-  return initialised() && epoch().conf_ver == 1 && raft_.config().members().size() == 1;
+  return settled() && epoch().conf_ver == 1 && descriptor().replicas.size() == 1;
 }
 
 std::uint64_t Range::serve_until_us() const {
@@ -30,6 +30,7 @@ void Range::tick_serve(std::uint64_t now_us) {
   now_us_ = now_us;
   if (raft_.leads() && granter_term_ != raft_.term()) {
     granter_term_ = raft_.term();
+    if (alone()) lease_.revoke();  // an earlier leadership's; nobody else has one to wait for
     granter_.emplace(alone() ? std::nullopt : std::optional(now_us), raft_.last_index(),
                      options_.serve_lease_us);
   }

@@ -11,6 +11,10 @@ void LeaseHolder::published(raft::Index index) { visible_ = std::max(visible_, i
 /// Answers to reports that were sent before must not count: what they told is gone.
 void LeaseHolder::reset() {
   visible_ = 0;
+  revoke();
+}
+
+void LeaseHolder::revoke() {
   until_us_ = 0;
   sent_.clear();
 }

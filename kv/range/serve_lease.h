@@ -40,6 +40,8 @@ class LeaseHolder {
   void published(raft::Index index);
   /// A snapshot was installed, or the machine is being rebuilt: nothing may be served.
   void reset();
+  /// The grant is given up before its time; what is visible stays so.
+  void revoke();
   /// To be sent to the leader now.
   Report report(std::uint64_t now_us);
   /// The leader's answer to a report.

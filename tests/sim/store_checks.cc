@@ -146,6 +146,7 @@ void StoreChecks::check_command(RangeId range, const KvApply& apply) {
                                           std::to_string(last));
   }
   last = apply.op;
+  serve_.on_command(apply.client, apply.op, apply.key);
   last_value_[apply.key] = std::to_string(apply.client) + " " + std::to_string(apply.op);
 }
 
@@ -173,6 +174,13 @@ void StoreChecks::on_acked(std::uint64_t client, std::uint64_t op) {
   if (!ops_.contains({client, op})) {
     report("acked is applied", "client " + std::to_string(client) + " op " + std::to_string(op));
   }
+  const std::string stale = serve_.on_acked(client, op);
+  if (!stale.empty()) report("no stale match", stale);
+}
+
+void StoreChecks::on_served(const StoreNode& node) {
+  const std::string stale = serve_.look_at(node);
+  if (!stale.empty()) report("no stale match", stale);
 }
 
 void StoreChecks::at_the_end() {

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "tests/sim/group_checks.h"
+#include "tests/sim/serve_checks.h"
 #include "tests/sim/store_node.h"
 
 namespace skald::sim {
@@ -16,12 +17,13 @@ class StoreChecks {
  public:
   using Nodes = std::map<Machine, std::unique_ptr<StoreNode>>;
 
-  explicit StoreChecks(const Nodes& nodes) : nodes_(nodes) {}
+  explicit StoreChecks(const Nodes& nodes) : nodes_(nodes), serve_(nodes) {}
 
   void on_ready(StoreNode& node, const range::HostReady& ready);
   void on_durable(StoreNode& node, const store::WriteSet& set);
   void on_applied(StoreNode& node, RangeId range);
   void on_packet(const range::Packet& packet);
+  void on_served(const StoreNode& node);
   /// A client was told that its command is done.
   void on_acked(std::uint64_t client, std::uint64_t op);
   /// Everything has come to rest.
@@ -32,6 +34,7 @@ class StoreChecks {
   const std::map<RangeId, range::Descriptor>& latest() const { return latest_; }
   std::uint64_t elections() const { return leaders_.size(); }
   std::uint64_t applied() const { return ops_.size(); }
+  std::uint64_t serves() const { return serve_.looks(); }
 
  private:
   struct State {
@@ -49,6 +52,7 @@ class StoreChecks {
   void check_cover(bool whole);
 
   const Nodes& nodes_;
+  ServeChecks serve_;
   Violation violation_;
   std::map<std::pair<RangeId, raft::Term>, ReplicaId> leaders_;
   std::map<std::pair<RangeId, ReplicaId>, range::StoreId> homes_;

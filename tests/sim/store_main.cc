@@ -16,17 +16,17 @@ namespace {
 
 using Number = unsigned long long;
 
-std::array<std::uint64_t*, 16> fields(StoreStats& s) {
-  return {&s.seeds,   &s.events,    &s.virtual_time, &s.acked,      &s.elections, &s.splits,
-          &s.changes, &s.transfers, &s.snapshots,    &s.created,    &s.destroyed, &s.restarts,
-          &s.crashes, &s.pauses,    &s.partitions,   &s.disk_faults};
+std::array<std::uint64_t*, 17> fields(StoreStats& s) {
+  return {&s.seeds,   &s.events,    &s.virtual_time, &s.acked,       &s.elections, &s.splits,
+          &s.changes, &s.transfers, &s.snapshots,    &s.created,     &s.destroyed, &s.restarts,
+          &s.crashes, &s.pauses,    &s.partitions,   &s.disk_faults, &s.served};
 }
 
 void print(StoreStats& s) {
-  static constexpr const char* kNames[] = {"seeds",     "events", "virtual us",    "acked",
-                                           "elections", "splits", "changes asked", "transfers",
-                                           "snapshots", "made",   "destroyed",     "starts",
-                                           "crashes",   "pauses", "partitions",    "disk faults"};
+  static constexpr const char* kNames[] = {
+      "seeds",         "events",    "virtual us", "acked",       "elections",       "splits",
+      "changes asked", "transfers", "snapshots",  "made",        "destroyed",       "starts",
+      "crashes",       "pauses",    "partitions", "disk faults", "serves looked at"};
   std::size_t i = 0;
   for (const std::uint64_t* field : fields(s)) {
     std::printf("%s%llu %s", i == 0 ? "" : ", ", static_cast<Number>(*field), kNames[i]);
@@ -74,7 +74,8 @@ int run_many(std::uint64_t first, std::uint64_t count) {
   std::printf("%.1f s\n", took.count());
   const bool sane =
       total.seeds < 50 || (total.acked > 100 * total.seeds && total.splits > total.seeds &&
-                           total.snapshots > total.seeds && total.destroyed > total.seeds);
+                           total.snapshots > total.seeds && total.destroyed > total.seeds &&
+                           total.served > 1000 * total.seeds);
   if (!sane && found == 0) std::printf("these runs did too little to prove anything\n");
   return found == 0 && sane ? 0 : 1;
 }

@@ -81,6 +81,9 @@ void StoreNode::crash() {
   senders_.reset();
   receivers_.reset();
   working_.clear();
+  published_.clear();
+  serve_until_.clear();
+  publishing_.clear();
   deferred_.clear();
   paused_until_ = 0;
   disk_.crash();
@@ -241,6 +244,10 @@ void StoreNode::drain() {
 }
 
 void StoreNode::carry_out(range::HostReady ready) {
+  for (const range::HostReady::Serve& serve : ready.serve) {
+    serve_until_[serve.range] = serve.until_us;
+  }
+  if (!ready.serve.empty()) observer_.on_served(*this);
   for (range::Packet& packet : ready.packets) send(std::move(packet));
   for (const store::DataBatch& batch : ready.data) broken(data_->write(batch));
   if (ready.flush) broken(data_->flush());
@@ -293,6 +300,24 @@ void StoreNode::work(RangeId id) {
       host_->apply(id, random_.one_in(2) ? 1 : 4000, [this] { return data_->allocate_space(); });
   broken(data_->write(batch));
   observer_.on_applied(*this, id);
+  publish_later(id);
+}
+
+void StoreNode::publish_later(RangeId id) {
+  if (options_.range.serve_lease_us == 0 || !publishing_.insert(id).second) return;
+  scheduler_.after(random_.below(options_.publish_delay_max + 1), mine([this, id] {
+                     publishing_.erase(id);
+                     publish(id);
+                     drain();
+                   }));
+}
+
+void StoreNode::publish(RangeId id) {
+  range::Range* range = host_->find(id);
+  if (range == nullptr || !range->initialised() || range->needs_rebuild()) return;
+  published_[id] = {range->descriptor().boundary, kv(*range).values()};
+  host_->published(id, range->applier().applied().index);
+  observer_.on_served(*this);
 }
 
 void StoreNode::rebuild(range::Range& range) {
@@ -308,6 +333,7 @@ void StoreNode::rebuild(range::Range& range) {
   }
   range.rebuild_finish();
   observer_.on_applied(*this, range.key().range);
+  publish_later(range.key().range);
 }
 
 void StoreNode::calm() { disk_.calm(); }

@@ -30,6 +30,7 @@ struct StoreOptions {
   NetworkOptions network;
   DiskOptions disk;
   Micros apply_delay_max = 5 * kMillisecond;
+  Micros publish_delay_max = 5 * kMillisecond;
   std::uint32_t flush_one_in = 20;     ///< ticks
   std::uint32_t damage_per_mille = 0;  ///< snapshot chunks that arrive damaged
   Micros safety = 20 * kSecond;
@@ -55,6 +56,7 @@ class StoreObserver {
   /// The disk has it.
   virtual void on_durable(StoreNode& node, const store::WriteSet& set) = 0;
   virtual void on_applied(StoreNode& node, RangeId range) = 0;
+  virtual void on_served(StoreNode& node) = 0;  ///< published, or may serve until later
   virtual void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) = 0;
   virtual void on_packet(const range::Packet& packet) = 0;
   virtual void on_broken(StoreNode& node, const std::string& why) = 0;
@@ -62,6 +64,11 @@ class StoreObserver {
 
 class StoreNode {
  public:
+  /// What the matches of this store see of a range.
+  struct Published {
+    range::Boundary boundary;
+    std::map<std::string, std::string> values;
+  };
   struct Counters {
     std::uint64_t restarts = 0;
     std::uint64_t snapshots = 0;
@@ -93,6 +100,9 @@ class StoreNode {
   store::DataStore& data() { return *data_; }
   store::MemoryLogStore& log() { return log_; }
   Disk& disk() { return disk_; }
+  const std::map<RangeId, Published>& published() const { return published_; }
+  const std::map<RangeId, std::uint64_t>& serve_until() const { return serve_until_; }
+  Micros clock() const;
   const Counters& counters() const { return counters_; }
   KvMachine& kv(range::Range& range) { return static_cast<KvMachine&>(range.machine()); }
 
@@ -107,8 +117,9 @@ class StoreNode {
   void schedule_work();
   void work(RangeId range);
   void rebuild(range::Range& range);
+  void publish_later(RangeId range);
+  void publish(RangeId range);
   void broken(const Status& status);
-  Micros clock() const;
 
   const range::StoreId id_;
   Scheduler& scheduler_;
@@ -127,7 +138,10 @@ class StoreNode {
   std::unique_ptr<range::StoreHost> host_;
   std::unique_ptr<range::SnapshotSenders> senders_;
   std::unique_ptr<range::SnapshotReceivers> receivers_;
-  std::set<RangeId> working_;  ///< an event for it is scheduled
+  std::map<RangeId, Published> published_;
+  std::map<RangeId, std::uint64_t> serve_until_;
+  std::set<RangeId> publishing_;  ///< an event for it is scheduled
+  std::set<RangeId> working_;     ///< an event for it is scheduled
   Micros apply_free_at_ = 0;
   std::uint64_t incarnation_ = 0;
   Micros paused_until_ = 0;

@@ -78,6 +78,7 @@ void StoreWorld::collect() {
   stats_.events = scheduler_.executed();
   stats_.virtual_time = scheduler_.now();
   stats_.elections = checks_.elections();
+  stats_.served = checks_.serves();
   stats_.splits = checks_.latest().size() - (checks_.latest().empty() ? 0 : 1);
   for (const auto& [id, client] : clients_) stats_.acked += client.acked;
   for (const auto& [machine, node] : nodes_) {
@@ -281,6 +282,9 @@ bool StoreWorld::range_at_rest(const range::Descriptor& descriptor, std::string&
     range::Range* range = node.host().find(descriptor.id);
     if (range == nullptr || range->id() != replica.id || !range->initialised()) return false;
     if (range->applier().applied().index != leads.applier().applied().index) return false;
+    if (options_.range.serve_lease_us == 0) continue;
+    why += "; store " + std::to_string(node.id().value) + " may not serve";
+    if (!node.host().may_serve(descriptor.id, node.clock())) return false;
   }
   return true;
 }

@@ -33,6 +33,7 @@ struct StoreStats {
   std::uint64_t pauses = 0;
   std::uint64_t partitions = 0;
   std::uint64_t disk_faults = 0;
+  std::uint64_t served = 0;
 };
 
 StoreOptions draw_store_options(std::uint64_t seed);
@@ -61,6 +62,7 @@ class StoreWorld final : private StoreObserver {
     checks_.on_durable(node, set);
   }
   void on_applied(StoreNode& node, RangeId range) override { checks_.on_applied(node, range); }
+  void on_served(StoreNode& node) override { checks_.on_served(node); }
   void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) override;
   void on_packet(const range::Packet& packet) override;
   void on_broken(StoreNode& node, const std::string& why) override;
