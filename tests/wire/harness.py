@@ -80,6 +80,7 @@ class Broker:
         if not self.listening.wait(PATIENCE * 2) or self.port is None:
             self.stop()
             raise WireError("the node does not start: " + "".join(self.log[-5:]))
+        self.costs = Costs(self) if "SKALD_WIRE_COSTS" in os.environ else None
 
     def read_log(self):
         for line in self.process.stderr:
@@ -116,10 +117,13 @@ class Broker:
             client.close()
         self.clients = []
 
+    def status(self, field):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return int(re.search(rf"{field}:\s+(\d+)", status.read()).group(1)) * 1024
+
     def memory(self):
         """Resident bytes."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) * 1024
+        return self.status("VmRSS")
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -135,6 +139,8 @@ class Broker:
 
     def stop(self, patience=PATIENCE):
         """SIGTERM; the exit code."""
+        if self.alive() and getattr(self, "costs", None):
+            self.costs.note()
         self.forget_clients()
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
@@ -183,6 +189,47 @@ class Bystander:
         check(sorted(got) == sorted(wanted), f"{what} is disturbed: {got}")
 
 
+class Costs:
+    """What cases cost a node, for tests/conformance: memory, and how long a client that pings all
+    the time waits."""
+
+    notes = []  # of nodes that have been stopped
+
+    def __init__(self, broker):
+        self.broker, self.longest = broker, 0.0
+        self.before = broker.memory()
+        self.reset()
+        threading.Thread(target=self.ping, daemon=True).start()
+
+    def reset(self):
+        with open(f"/proc/{self.broker.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # the peak begins anew
+        self.before, self.longest = self.broker.memory(), 0.0
+
+    def ping(self):
+        client = Client(self.broker.port, 4)
+        client.exchange(connect("pings", 4), "20020000")
+        try:
+            while True:
+                started = time.monotonic()
+                client.exchange(PINGREQ, PINGRESP)
+                self.longest = max(self.longest, time.monotonic() - started)
+                time.sleep(0.02)
+        except (WireError, OSError):
+            client.close()  # the node is gone
+
+    def note(self):
+        peak = int(self.broker.status("VmHWM"))
+        Costs.notes.append((peak, max(0, peak - self.before), self.longest * 1000))
+
+    @classmethod
+    def write(cls, case):
+        with open(os.environ["SKALD_WIRE_COSTS"], "a", encoding="ascii") as file:
+            for peak, growth, longest in cls.notes:
+                file.write(f"{case} {peak} {growth} {longest:.1f}\n")
+        cls.notes.clear()
+
+
 class Runner:
     def __init__(self):
         self.shared, self.bystanders = {}, {}
@@ -202,7 +249,11 @@ class Runner:
                 function()
             else:
                 broker = self.broker(loops)
+                if broker.costs:
+                    broker.costs.reset()
                 function(broker)
+                if broker.costs:
+                    broker.costs.note()
                 broker.forget_clients()
                 self.bystanders[loops].well()
             outcome = "passed"
@@ -223,6 +274,9 @@ class Runner:
         for left in [b for b in Broker.started if b not in self.shared.values()]:
             left.stop()
             Broker.started.remove(left)
+        if Costs.notes:
+            file = os.path.basename(sys.argv[0]).removesuffix("_test.py")
+            Costs.write(f"wire {file}: {name.split(' ')[0]}")
         took = time.monotonic() - started
         if took > 2:
             print(f"{took:.1f} s {name}")
