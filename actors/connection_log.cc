@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 
 namespace skald::actors {
@@ -55,19 +56,41 @@ const char* words(End end) {
   return ".";
 }
 
+/// A byte of a UTF-8 character after its first.
+bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80; }
+
+/// Characters beyond ASCII that end lines, steer terminals or turn the direction of text: U+0080 to
+/// U+009F, U+2028 to U+202E, U+2066 to U+2069.
+bool steers(std::string_view text) {
+  const auto byte = [text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  if (byte(0) == 0xC2) return byte(1) < 0xA0;
+  if (byte(0) != 0xE2) return false;
+  return (byte(1) == 0x80 && byte(2) >= 0xA8 && byte(2) <= 0xAE) ||
+         (byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9);
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
+  std::size_t shown = std::min(text.size(), kShownMax);
+  while (shown < text.size() && continues(text[shown])) --shown;  // not within a character
   std::string out;
-  for (const char c : text.substr(0, kShownMax)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F || c == '\\' || c == '\'') {
+  bool escape = false;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (!continues(text[i])) {  // what follows belongs to the same character
+      escape =
+          byte < 0x20 || byte == 0x7F || byte == '\\' || byte == '\'' || steers(text.substr(i));
+    }
+    if (escape) {
       out += "\\x";
       out += kHex[byte >> 4];
       out += kHex[byte & 0xF];
     } else {
-      out += c;
+      out += text[i];
     }
   }
   if (text.size() > kShownMax) out += "...";

@@ -16,6 +16,9 @@ using session::Session;
 
 namespace {
 
+/// A tick that comes later than this was not delayed by work but by the process standing still.
+constexpr mqtt::TimeMs kStandstillMs = 1000;
+
 dispatch::Dispatch::Options dispatch_options(const NodeState& node, std::uint16_t loop) {
   const config::MqttOptions& mqtt = node.options.mqtt;
   return {.loop = loop,
@@ -57,7 +60,8 @@ PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
       read_buffer_(new char[kCarryMax + kReadSize]),
       dispatch_(dispatch_options(node, loop().index()), workspace_),
       wheel_(node.clock.now_ms()),
-      now_ms_(node.clock.now_ms()) {
+      now_ms_(node.clock.now_ms()),
+      last_tick_ms_(now_ms_) {
   workspace_.limits = session_limits(node.options.mqtt);
 }
 
@@ -89,6 +93,10 @@ void PostOffice::on_tick(evutil_socket_t, short, void* self) noexcept {
 
 void PostOffice::tick() {
   now_ms_ = node_.clock.now_ms();
+  // After a standstill of the process what came meanwhile is read before anyone is judged silent.
+  const bool late = now_ms_ - std::exchange(last_tick_ms_, now_ms_) > kStandstillMs;
+  stood_still_ = late && !stood_still_;  // once: a loop that is always late must not stop time
+  if (stood_still_) return;
   wheel_.advance(now_ms_, [](TimingWheel::Timer& timer) {
     static_cast<SessionTimer&>(timer).session->on_timer();
   });

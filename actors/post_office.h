@@ -157,6 +157,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::vector<SessionActor*> connections_;
   std::vector<SessionActor*> buried_;
   mqtt::TimeMs now_ms_ = 0;
+  mqtt::TimeMs last_tick_ms_ = 0;
+  bool stood_still_ = false;      // at the last tick
   std::string_view last_tenant_;  // interned
   Counters counters_;
   std::uint64_t last_session_ = 0;
