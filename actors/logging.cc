@@ -81,6 +81,8 @@ void start_logging(const config::LogOptions& options) {
   spdlog::flush_every(std::chrono::seconds(1));
 }
 
+void set_log_level(config::LogLevel level) { spdlog::set_level(level_of(level)); }
+
 void stop_logging() { spdlog::shutdown(); }
 
 }  // namespace skald::actors

@@ -14,6 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "actors/auth_counters.h"
+#include "config/options.h"
+#include "mqtt/auth/directory.h"
+#include "mqtt/auth/password.h"
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/types.h"
@@ -108,6 +112,34 @@ struct CreditReturn {
   std::vector<dispatch::Credit> credits;
 };
 
+/// Post office -> gatekeeper: compare a password. Gatekeeper -> hasher: the same.
+struct Credentials {
+  std::uint64_t token = 0;  // of the loop's authority
+  std::uint16_t loop = 0;
+  bool known = false;  // false: `hash` is another's; the answer is no, and takes as long
+  std::string name;    // as in CONNECT
+  std::string password;
+  std::string address;
+  auth::PasswordHash hash;
+  AuthCounters* counters = nullptr;
+};
+struct HashDone {
+  Credentials login;  // without its password
+  auth::PasswordHash::Match match = auth::PasswordHash::Match::failed;
+};
+/// Gatekeeper -> post office.
+enum class LoginResult : std::uint8_t { yes, no, limited, busy, unavailable };
+struct CredentialVerdict {
+  std::uint64_t token = 0;
+  LoginResult result = LoginResult::no;
+};
+/// Node -> post offices and gatekeeper: what a reload has brought. Post office -> node: it holds.
+struct NewRules {
+  auth::DirectoryRef users;
+  std::shared_ptr<const config::Options> options;
+};
+struct RulesTaken {};
+
 /// Node -> post office: close every session (0x8B); answered by Stopped when the last is gone.
 /// Node -> acceptor: stop listening; answered by Stopped.
 struct Stop {};
@@ -131,6 +163,11 @@ CAF_ADD_TYPE_ID(skald, (skald::actors::RetainedStored))
 CAF_ADD_TYPE_ID(skald, (skald::actors::FeedMore))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Handover))
 CAF_ADD_TYPE_ID(skald, (skald::actors::CreditReturn))
+CAF_ADD_TYPE_ID(skald, (skald::actors::Credentials))
+CAF_ADD_TYPE_ID(skald, (skald::actors::HashDone))
+CAF_ADD_TYPE_ID(skald, (skald::actors::CredentialVerdict))
+CAF_ADD_TYPE_ID(skald, (skald::actors::NewRules))
+CAF_ADD_TYPE_ID(skald, (skald::actors::RulesTaken))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Stop))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Stopped))
 CAF_ADD_TYPE_ID(skald, (skald::actors::Tick))
@@ -148,6 +185,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RetainedStored)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::FeedMore)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Handover)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::CreditReturn)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Credentials)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::HashDone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::CredentialVerdict)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::NewRules)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RulesTaken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Stopped)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::Tick)

@@ -10,14 +10,20 @@
 #include <chrono>
 #include <csignal>
 #include <random>
+#include <sstream>
 #include <thread>
 
+#include "actors/gatekeeper.h"
 #include "actors/logging.h"
 #include "actors/post_office.h"
 #include "actors/service_actors.h"
 #include "actors/session_actor.h"
+#include "config/file.h"
+#include "config/keys.h"
+#include "config/limits.h"
 #include "kv/store/data_directory.h"
 #include "kv/store/file_system.h"
+#include "mqtt/auth/load_directory.h"
 
 namespace skald::actors {
 
@@ -52,6 +58,14 @@ std::uint64_t random_u64() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
+/// One line of log for each line of `text`.
+void log_lines(std::string_view before, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    spdlog::error("{}{}", before, config::escaped(line));
+  }
+}
+
 class Node {
  public:
   explicit Node(const config::Options& options)
@@ -60,7 +74,6 @@ class Node {
     state_.options = options;
     state_.life = {NodeId{random_u64()}, LifeNumber{state_.clock.now_ms()}};
     state_.seed = random_u64();
-    state_.authority = std::make_unique<auth::AnonymousAuthority>(options.mqtt.allow_anonymous);
     state_.connections = std::vector<std::atomic<std::uint64_t>>(loops);
     descriptors_ = raise_descriptor_limit();
     state_.connections_max =
@@ -68,6 +81,9 @@ class Node {
   }
 
   Status start() {
+    auto users = load_users(state_.options);
+    if (!users) return users.error();
+    state_.users = std::move(*users);
     if (!state_.options.node.data_dir.empty()) {
       auto opened =
           store::DataDirectory::open(files_, state_.options.node.data_dir, NodeId{random_u64()});
@@ -94,6 +110,35 @@ class Node {
     return {};
   }
 
+  /// What can change without a restart, all of it or, when anything is wrong, nothing. Returns when
+  /// it holds everywhere.
+  void reload(const Reload& read) {
+    auto options = read();
+    auto users = options ? load_users(*options) : Result<auth::DirectoryRef>(options.error());
+    if (!users) {
+      log_lines("reload: the old configuration is kept: ", users.error().message);
+      return;
+    }
+    const config::Options& old = state_.options;
+    if (options->node != old.node || options->listeners != old.listeners ||
+        options->log.file != old.log.file || options->log.format != old.log.format) {
+      spdlog::warn("reload: changes of [node], [[listener]] and the log file need a restart");
+    }
+    const NewRules rules{std::move(*users),
+                         std::make_shared<const config::Options>(std::move(*options))};
+    set_log_level(rules.options->log.level);
+    main_->send(state_.gatekeeper, rules);
+    for (const caf::actor& office : state_.post_offices) main_->send(office, rules);
+    std::size_t left = state_.post_offices.size();
+    bool late = false;
+    while (left > 0 && !late) {
+      main_->receive([&left](RulesTaken) { --left; },
+                     caf::after(kStopGrace) >> [&late] { late = true; });
+    }
+    spdlog::info("reload: {} users, {} tenants", rules.users->size(),
+                 rules.options->tenants.size());
+  }
+
   /// True when everyone ended in time.
   bool stop() {
     // The order is the design: no new clients, then the clients, then what they lean on.
@@ -113,6 +158,7 @@ class Node {
     state_.directory = nullptr;
     state_.route_keeper = nullptr;
     state_.retain = nullptr;
+    state_.gatekeeper = nullptr;
     for (auto& loop : loops_) loop->stop();
     return true;
   }
@@ -128,6 +174,15 @@ class Node {
   }
 
  private:
+  Result<auth::DirectoryRef> load_users(const config::Options& options) {
+    const auto read = [](const std::string& path) -> Result<std::string> {
+      auto file = config::read_config_file(path, config::kMaxAccountFileBytes);
+      if (!file) return file.error();
+      return std::move(file->text);
+    };
+    return auth::load_directory(options, read, state_.seed, ++rules_version_);
+  }
+
   static std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
   static std::size_t loop_count(const config::Options& options) {
     const std::size_t wanted = options.node.loops == 0 ? cores() : options.node.loops;
@@ -143,7 +198,8 @@ class Node {
     state_.directory = system_.spawn(directory, &state_);
     state_.route_keeper = system_.spawn(route_keeper, &state_, dist);
     state_.retain = system_.spawn(memory_retain, &state_);
-    services_ = {state_.route_keeper, dist, state_.retain, state_.directory};
+    state_.gatekeeper = system_.spawn(gatekeeper, &state_);
+    services_ = {state_.route_keeper, dist, state_.retain, state_.directory, state_.gatekeeper};
     for (const caf::actor& service : services_) watch_actor(service);
     for (std::size_t i = 0; i < state_.connections.size(); ++i) {
       loops_.push_back(std::make_unique<Loop>(system_, static_cast<std::uint16_t>(i)));
@@ -206,12 +262,13 @@ class Node {
   caf::actor acceptor_;
   std::vector<std::pair<caf::actor_addr, std::string>> watched_;
   std::uint64_t descriptors_ = 0;
+  std::uint64_t rules_version_ = 0;
   caf::scoped_actor main_;
 };
 
 }  // namespace
 
-int run_node(const config::Options& options) {
+int run_node(const config::Options& options, const Reload& reload) {
   // Blocked before any thread is made, so that all of them inherit it and only we take signals.
   sigset_t signals;
   sigemptyset(&signals);
@@ -221,7 +278,7 @@ int run_node(const config::Options& options) {
   start_logging(options.log);
   Node node(options);
   if (const Status started = node.start(); !started) {
-    spdlog::error("{}", started.error().message);
+    log_lines("", started.error().message);
     stop_logging();
     return 1;
   }
@@ -229,7 +286,7 @@ int run_node(const config::Options& options) {
     const timespec at_once{0, 0};
     const int signal = sigtimedwait(&signals, nullptr, &at_once);
     if (signal == SIGTERM || signal == SIGINT) break;
-    if (signal == SIGHUP) spdlog::warn("SIGHUP: nothing to reload in this version");
+    if (signal == SIGHUP) node.reload(reload);
     const std::string dead = node.watch(std::chrono::milliseconds(200));
     if (dead.empty()) continue;
     spdlog::critical("{} ended unexpectedly", dead);

@@ -3,6 +3,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -14,8 +15,13 @@
 
 namespace skald::actors {
 
-/// Serves with `options` until SIGTERM or SIGINT, on the calling thread. Returns the exit code: 0
-/// after an orderly stop, 1 when it could not start.
-int run_node(const config::Options& options);
+/// Reads the configuration again, from where it came.
+using Reload = std::function<Result<config::Options>()>;
+
+/// Serves with `options` until SIGTERM or SIGINT, on the calling thread. On SIGHUP users,
+/// permissions, tenants, limits and the log level are taken from `reload`; when anything is wrong
+/// with it, all of the old ones stay. Returns the exit code: 0 after an orderly stop, 1 when it
+/// could not start.
+int run_node(const config::Options& options, const Reload& reload);
 
 }  // namespace skald::actors

@@ -6,18 +6,21 @@
 
 #include <absl/container/node_hash_set.h>
 
+#include <algorithm>
 #include <atomic>
 #include <caf/actor.hpp>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "actors/auth_counters.h"
 #include "actors/clock.h"
 #include "actors/published.h"
 #include "config/base/ids.h"
 #include "config/options.h"
-#include "mqtt/auth/authority.h"
+#include "mqtt/auth/directory.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/route_snapshot.h"
 #include "mqtt/retain/state_machine.h"
@@ -43,7 +46,9 @@ struct NodeState {
   Life life;
   std::uint64_t seed = 0;
   std::uint64_t connections_max = 0;  // by the limit of file descriptors
-  std::unique_ptr<auth::Authority> authority;
+  /// At the start; a reload sends the next one to each loop.
+  auth::DirectoryRef users;
+  AuthCounters auth_counters;
   InternedNames tenants;
   Published<dist::RouteSnapshot> routes;
   Published<dispatch::InterestSnapshot> interest;
@@ -57,6 +62,12 @@ struct NodeState {
   caf::actor directory;
   caf::actor route_keeper;
   caf::actor retain;
+  caf::actor gatekeeper;
+
+  std::size_t hash_threads() const {
+    if (options.auth.hash_threads != 0) return options.auth.hash_threads;
+    return std::max(1U, std::thread::hardware_concurrency() / 2);
+  }
 };
 
 }  // namespace skald::actors

@@ -59,10 +59,12 @@ PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
       node_(node),
       read_buffer_(new char[kCarryMax + kReadSize]),
       dispatch_(dispatch_options(node, loop().index()), workspace_),
+      authority_(node, loop().index()),
       wheel_(node.clock.now_ms()),
       now_ms_(node.clock.now_ms()),
       last_tick_ms_(now_ms_) {
   workspace_.limits = session_limits(node.options.mqtt);
+  workspace_.receive_rights = &authority_;
 }
 
 caf::behavior PostOffice::make_behavior() {
@@ -76,6 +78,14 @@ caf::behavior PostOffice::make_behavior() {
           [this](const Handover& handover) { on_handover(handover); },
           [this](const CreditReturn& returned) { on_credits(returned); },
           [this](const RetainedStored& stored) { on_stored(stored); },
+          [this](const CredentialVerdict& verdict) {
+            now_ms_ = node_.clock.now_ms();
+            authority_.on_verdict(verdict);
+          },
+          [this](const NewRules& rules) {
+            on_rules(rules);
+            return RulesTaken{};
+          },
           [this](FeedMore) { feed_some(); },
           [this](Stop) { stop(); }};
 }
@@ -126,8 +136,28 @@ std::string_view PostOffice::intern_tenant(const std::string& tenant) {
   return last_tenant_;
 }
 
-bool PostOffice::may_publish_will(const SessionActor& session, std::string_view topic) {
-  return node_.authority->may_publish(*session.identity(), topic);
+bool PostOffice::may_publish_will(SessionActor& session, std::string_view topic) {
+  const Session& core = session.session();
+  const std::string_view client_id = core.state() == Session::State::connecting
+                                         ? std::string_view(core.connect_packet().client_id)
+                                         : std::string_view(core.client_id());
+  return authority_.may(session.access(), auth::Action::publish, client_id, topic);
+}
+
+/// After a reload: who is not known any more has to go; for the others the new rules hold at once.
+void PostOffice::on_rules(const NewRules& rules) {
+  now_ms_ = node_.clock.now_ms();
+  authority_.set_directory(rules.users);
+  const std::vector<SessionActor*> open = connections_;
+  for (SessionActor* actor : open) {
+    if (!actor->identity() || actor->buried) continue;
+    if (rules.users->is_stale(*actor->identity(), actor->accepted().loopback)) {
+      actor->close(ReasonCode::not_authorized, End::not_authorized, "the user has changed");
+      continue;
+    }
+    Session& session = actor->session();
+    session.set_restricted(authority_.is_restricted(actor->access(), session.client_id()));
+  }
 }
 
 void PostOffice::attach_session(SessionActor& session) {
@@ -138,6 +168,7 @@ void PostOffice::attach_session(SessionActor& session) {
     client_id = "auto-" + std::to_string(node_.life.number.value) + "-" + std::to_string(id);
   }
   session.session().set_client_id(client_id);
+  session.access().rights = nullptr;  // of the id that the client has not chosen
   session.attached = true;
   attaching_.emplace(id, &session);
   directory_changes_.push_back({.kind = DirectoryChange::Kind::attach,
@@ -178,6 +209,7 @@ void PostOffice::accept_session(SessionActor& actor) {
                   .publisher = {.life = node_.life, .session = actor.session_id},
                   .response_information = response},
                  now_ms_);
+  session.set_restricted(authority_.is_restricted(actor.access(), session.client_id()));
   dispatch_.add(session);
   log_accepted(actor.accepted(), session, actor.identity()->user, clean);
 }
@@ -255,7 +287,8 @@ void PostOffice::new_burst() {
 void PostOffice::publish(SessionActor& from) {
   Session& session = from.session();
   mqtt::PublicationView& publication = workspace_.publication;
-  if (!node_.authority->may_publish(*from.identity(), publication.topic)) {
+  if (!authority_.may(from.access(), auth::Action::publish, session.client_id(),
+                      publication.topic)) {
     session.acknowledge(ReasonCode::not_authorized);
     return;
   }

@@ -21,6 +21,7 @@
 #include "actors/clock.h"
 #include "actors/loop/pinned.h"
 #include "actors/loop/timing_wheel.h"
+#include "actors/loop_authority.h"
 #include "actors/messages.h"
 #include "actors/node_state.h"
 #include "mqtt/dispatch/dispatch.h"
@@ -49,7 +50,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   session::Workspace& workspace() { return workspace_; }
   dispatch::Dispatch& dispatch() { return dispatch_; }
   TimingWheel& wheel() { return wheel_; }
-  auth::Authority& authority() { return *node_.authority; }
+  LoopAuthority& authority() { return authority_; }
   const NodeState& node() const { return node_; }
   /// The buffer that sockets are read into; `carry` bytes of an unfinished packet fit in front.
   char* read_buffer() { return read_buffer_.get(); }
@@ -67,7 +68,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   void attach_session(SessionActor& session);
   std::string_view intern_tenant(const std::string& tenant);
   std::uint64_t next_session_id() { return (++last_session_ << 8) | loop().index(); }
-  bool may_publish_will(const SessionActor& session, std::string_view topic);
+  bool may_publish_will(SessionActor& session, std::string_view topic);
   /// CONNACK for a session whose client id was granted.
   void accept_session(SessionActor& session);
   /// The session took bytes or acks: its publishers may go on.
@@ -130,6 +131,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   bool feed_session(session::Session& session, retain::Feed& feed);
   void drop_feed(std::uint64_t session);
   void on_credits(const CreditReturn& returned);
+  void on_rules(const NewRules& rules);
   void stop();
   void maybe_stopped();
 
@@ -152,6 +154,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::unique_ptr<char[]> read_buffer_;
   session::Workspace workspace_;
   dispatch::Dispatch dispatch_;
+  LoopAuthority authority_;
   TimingWheel wheel_;
   event* tick_event_ = nullptr;
   std::vector<SessionActor*> connections_;

@@ -125,13 +125,12 @@ void PostOffice::feed_some() {
 
 /// True when the session could take more at once; otherwise its next progress brings it back.
 bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
-  const auth::Identity& identity = *static_cast<SessionActor*>(session.shell)->identity();
   for (std::size_t i = 0; i < kFeedPerRound; ++i) {
     const mqtt::PublicationRef* message = feed.next(*retained_, session.tenant(), now_ms_);
     if (message == nullptr) return false;
     const retain::Feed::Wanted& wanted = feed.head();
     const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
-    if (own || !node_.authority->may_receive(identity, (*message)->topic())) continue;
+    if (own) continue;
     const codec::QoS qos = std::min(wanted.qos, (*message)->info().qos);
     if (!session.has_room(qos)) {
       feed.put_back();

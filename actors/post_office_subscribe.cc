@@ -91,7 +91,7 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
   if (has_wildcard(parsed.filter) && !session.limits().wildcard_available) {
     return ReasonCode::wildcard_subscriptions_not_supported;
   }
-  if (!node_.authority->may_subscribe(*from.identity(), parsed.filter)) {
+  if (!authority_.may(from.access(), auth::Action::subscribe, session.client_id(), parsed.filter)) {
     return ReasonCode::not_authorized;
   }
   Session::Subscription subscription{.options = entry.options, .id = subscription_id};

@@ -24,6 +24,19 @@ constexpr std::uint64_t kLingerMs = 2000;
 constexpr std::size_t kAsideMax = 64 * 1024;
 constexpr std::size_t kPiecesMax = 64;
 
+/// Why a CONNECT that the authority refused is over.
+End end_of(codec::ReasonCode reason) {
+  switch (reason) {
+    case codec::ReasonCode::bad_user_name_or_password:
+      return End::bad_credentials;
+    case codec::ReasonCode::server_busy:
+    case codec::ReasonCode::server_unavailable:
+      return End::server_busy;
+    default:
+      return End::not_authorized;
+  }
+}
+
 }  // namespace
 
 SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted)
@@ -194,18 +207,24 @@ void SessionActor::on_connect() {
 void SessionActor::on_verdict(const auth::ConnectVerdict& verdict) {
   if (session_.state() != Session::State::connecting || phase_ != Phase::open) return;
   if (codec::is_error(verdict.reason)) {
-    const bool rights = verdict.reason == codec::ReasonCode::not_authorized;
-    session_.refuse(verdict.reason, rights ? End::not_authorized : End::bad_credentials);
+    session_.refuse(verdict.reason, end_of(verdict.reason));
+    flush_answer();
     return;
   }
-  identity_ = verdict.identity;
+  access_.identity = verdict.identity;
   const auto& will = session_.connect_packet().will;
   if (will && !office_.may_publish_will(*this, will->topic)) {
     session_.refuse(codec::ReasonCode::not_authorized, End::not_authorized,
                     "not authorized for the will's topic");
+    flush_answer();
     return;
   }
   office_.attach_session(*this);
+}
+
+/// A refusal that comes later than the read that brought the CONNECT has to be sent from here.
+void SessionActor::flush_answer() {
+  if (!processing_) linger();
 }
 
 void SessionActor::granted() {

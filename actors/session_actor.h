@@ -58,7 +58,8 @@ class SessionActor final : public Pinned {
 
   session::Session& session() { return session_; }
   const Accepted& accepted() const { return accepted_; }
-  const auth::IdentityRef& identity() const { return identity_; }
+  const auth::IdentityRef& identity() const { return access_.identity; }
+  auth::Access& access() { return access_; }
 
   // The post office's marks.
   SessionTimer timer;
@@ -78,6 +79,7 @@ class SessionActor final : public Pinned {
   void set_aside(std::string_view rest);
   void on_connect();
   void on_verdict(const auth::ConnectVerdict& verdict);
+  void flush_answer();
   void set_reading(bool reading);
   void socket_ended(ssize_t n);
   void serve_waiting();
@@ -96,7 +98,7 @@ class SessionActor final : public Pinned {
   std::string input_;         // bytes that are not a whole packet yet, or that must wait
   event read_event_{};
   event* write_event_ = nullptr;
-  auth::IdentityRef identity_;
+  auth::Access access_;
   caf::strong_actor_ptr self_;
 };
 

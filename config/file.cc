@@ -9,18 +9,21 @@
 
 namespace skald::config {
 
-Result<ConfigFile> read_config_file(const std::string& path) {
+Result<ConfigFile> read_config_file(const std::string& path, std::size_t max_bytes) {
   const auto failed = [&path](int error) { return Error{path + ": " + std::strerror(error)}; };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              &std::fclose);
   if (!file) return failed(errno);
-  ConfigFile read{path, std::string(kMaxConfigFileBytes + 1, '\0')};
+  ConfigFile read{path, {}};
   errno = 0;
-  read.text.resize(std::fread(read.text.data(), 1, read.text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed(errno);
-  if (read.text.size() > kMaxConfigFileBytes) {
-    return Error{path + ": larger than " + std::to_string(kMaxConfigFileBytes) + " bytes"};
+  char piece[16 * 1024];
+  while (const std::size_t size = std::fread(piece, 1, sizeof piece, file.get())) {
+    read.text.append(piece, size);
+    if (read.text.size() > max_bytes) {
+      return Error{path + ": larger than " + std::to_string(max_bytes) + " bytes"};
+    }
   }
+  if (std::ferror(file.get()) != 0) return failed(errno);
   return read;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "config/accounts.h"
+
 namespace skald::config {
 namespace {
 
@@ -28,9 +30,11 @@ Field in_listener(Options& options, std::size_t listener) {
 
 using N = NodeOptions;
 using M = MqttOptions;
+using A = AuthOptions;
 using G = LogOptions;
 constexpr auto kNode = &Options::node;
 constexpr auto kMqtt = &Options::mqtt;
+constexpr auto kAuth = &Options::auth;
 constexpr auto kLog = &Options::log;
 
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
@@ -38,6 +42,7 @@ constexpr std::int64_t kMaxPath = 4095;
 /// The largest MQTT packet: a remaining length of four bytes, and its head [MQTT-2.1.4].
 constexpr std::int64_t kLargestPacket = 268'435'455 + 5;
 
+constexpr std::string_view kForeign[] = {"refuse", "replace"};
 constexpr std::string_view kLevels[] = {"error", "warning", "notice", "info", "debug"};
 constexpr std::string_view kFormats[] = {"text", "json"};
 
@@ -111,6 +116,22 @@ constexpr Key kKeys[] = {
    "", "whether filters may hold `+` and `#`", {}},
   {"mqtt", "shared_subscription_available", in<kMqtt, &M::shared_subscription_available>, 0, 1, "",
    "whether `$share` filters are taken", {}},
+
+  {"auth", "password_file", in<kAuth, &A::password_file>, 0, kMaxPath, "",
+   "users in Mosquitto's format, beside the [[user]] tables; empty = none", {}},
+  {"auth", "acl_file", in<kAuth, &A::acl_file>, 0, kMaxPath, "",
+   "permissions in Mosquitto's format, for users whose table has none; empty = all may all", {}},
+  {"auth", "max_failures_user", in<kAuth, &A::max_failures_user>, 0, 1'000'000, "",
+   "failed logins by one name before it has to wait; one is forgiven each 10 s; 0 = no limit", {}},
+  {"auth", "max_failures_address", in<kAuth, &A::max_failures_address>, 0, 1'000'000, "",
+   "the same by address (IPv6: by /64)", {}},
+  {"auth", "hash_threads", in<kAuth, &A::hash_threads>, 0, 64, "",
+   "passwords that are compared at once; 0 = half of the cores", {}},
+  {"auth", "hash_queue", in<kAuth, &A::hash_queue>, 1, 1'000'000, "",
+   "clients that may wait for it; more are told that the server is busy", {}},
+  {"auth", "foreign_session", in<kAuth, &A::foreign_session>, 0, 0, "",
+   "when another user of the tenant comes with a client id in use: refuse it (0x87) or end the "
+   "old session", kForeign},
 
   {"log", "level", in<kLog, &G::level>, 0, 0, "",
    "least important line that is written", kLevels},
@@ -216,7 +237,7 @@ std::string reference() {
     out.append("| `").append(key.name).append("` | `").append(value_text(key, defaults, 0));
     out.append("` | ").append(allowed(key)).append(" | ").append(key.doc).append(" |\n");
   }
-  return out;
+  return out + account_reference();
 }
 
 }  // namespace skald::config

@@ -37,6 +37,9 @@ struct Key {
 };
 
 inline constexpr std::string_view kListenerSection = "listener";
+/// Not in the table: config/accounts.h.
+inline constexpr std::string_view kUserSection = "user";
+inline constexpr std::string_view kTenantSection = "tenant";
 
 /// All keys, section by section.
 std::span<const Key> keys();

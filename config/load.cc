@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "config/accounts.h"
 #include "config/keys.h"
 #include "config/limits.h"
 #include "config/nearest.h"
@@ -34,6 +35,7 @@ std::string shown(const SettingValue& value) {
   if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
   if (const auto* v = std::get_if<std::string>(&value)) return quoted(cut(*v));
   if (const auto* v = std::get_if<Untyped>(&value)) return quoted(cut(v->text));
+  if (std::holds_alternative<StringList>(value)) return "an array";
   return cut(std::get<Unusable>(value).shown);
 }
 
@@ -130,7 +132,12 @@ class Loader {
     Settings settings = read_toml(file.name, file.text);
     errors_.insert(errors_.end(), settings.errors.begin(), settings.errors.end());
     if (settings.listeners > 0) loaded_.options.listeners.assign(settings.listeners, Listener{});
-    for (const Setting& setting : settings.all) apply(setting);
+    AccountTables accounts(settings, errors_);
+    loaded_.options.users = std::move(accounts.users);
+    loaded_.options.tenants = std::move(accounts.tenants);
+    for (const Setting& setting : settings.all) {
+      if (!is_account_section(setting.section)) apply(setting);
+    }
   }
 
   void environment(const std::pair<std::string, std::string>& variable) {
@@ -224,15 +231,21 @@ class Loader {
                                ": [[listener]] bind = " + quoted(listener.bind) + ": ";
       if (!is_address(listener.bind)) {
         errors_.push_back(bind + "must be an IPv4 or IPv6 address");
-      } else if (!is_loopback(listener.bind) && !loaded_.options.mqtt.allow_anonymous) {
+      } else if (!is_loopback(listener.bind) && !says_who(loaded_.options)) {
         errors_.push_back(bind +
-                          "is open to others and nothing says who they may be; set [mqtt] "
-                          "allow_anonymous = true to let anyone in, or bind to 127.0.0.1");
+                          "is open to others and nothing says who they may be; add a [[user]] or a "
+                          "[auth] password_file, set [mqtt] allow_anonymous = true to let anyone "
+                          "in, or bind to 127.0.0.1");
       } else if (listener.port != 0 && !seen.insert({listener.bind, listener.port}).second) {
         errors_.push_back(origin_of(kListenerSection, "port", i) + ": [[listener]] port = " +
                           std::to_string(listener.port) + ": is that of another listener");
       }
     }
+  }
+
+  static bool says_who(const Options& options) {
+    return options.mqtt.allow_anonymous || !options.users.empty() ||
+           !options.auth.password_file.empty();
   }
 
   void check_buffers() {

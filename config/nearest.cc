@@ -59,6 +59,10 @@ std::string nearest_section(std::string_view section) {
     if (is_near(section, known)) return "; did you mean [" + std::string(known) + "]?";
     all.append(all.empty() ? "" : ", ").append(known);
   }
+  for (const std::string_view known : {kUserSection, kTenantSection}) {
+    if (is_near(section, known)) return "; did you mean " + std::string(known) + "?";
+    all.append(", ").append(known);
+  }
   return "; sections are " + all;
 }
 

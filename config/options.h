@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "config/tenant_settings.h"
 
 namespace skald::config {
 
@@ -62,6 +65,52 @@ struct MqttOptions {
   bool operator==(const MqttOptions&) const = default;
 };
 
+/// Whose session a client id is when another user of the tenant connects with it.
+enum class ForeignSession : std::uint8_t { refuse, replace };
+
+/// `[auth]`: who is let in. Users stand in `[[user]]` tables and in the password file.
+struct AuthOptions {
+  std::string password_file;
+  std::string acl_file;
+  std::uint32_t max_failures_user = 20;
+  std::uint32_t max_failures_address = 10;
+  std::uint32_t hash_threads = 0;
+  std::uint32_t hash_queue = 1000;
+  ForeignSession foreign_session = ForeignSession::refuse;
+
+  bool operator==(const AuthOptions&) const = default;
+};
+
+/// Where something was told, for messages about it. All places are equal.
+struct Place {
+  std::string text;
+
+  bool operator==(const Place&) const { return true; }
+};
+
+/// One `[[user]]`. Without any of the three lists a user may do everything, or what the ACL file
+/// says when there is one; with one of them, a list that is missing allows nothing, but `receive`,
+/// which is then that of `subscribe`.
+struct UserOptions {
+  Place place;
+  std::string name;      // "user" or "tenant/user"
+  std::string password;  // its hash
+  std::string tenant;    // empty: from the name, or the default tenant
+  std::optional<std::vector<std::string>> publish;
+  std::optional<std::vector<std::string>> subscribe;
+  std::optional<std::vector<std::string>> receive;
+
+  bool operator==(const UserOptions&) const = default;
+};
+
+/// One `[tenant.<name>]`.
+struct TenantOptions {
+  std::string name;
+  TenantSettings settings;
+
+  bool operator==(const TenantOptions&) const = default;
+};
+
 enum class LogLevel : std::uint8_t { error, warning, notice, info, debug };
 enum class LogFormat : std::uint8_t { text, json };
 
@@ -78,7 +127,10 @@ struct Options {
   NodeOptions node;
   std::vector<Listener> listeners = {Listener{}};
   MqttOptions mqtt;
+  AuthOptions auth;
   LogOptions log;
+  std::vector<UserOptions> users;
+  std::vector<TenantOptions> tenants;  // by name
 
   bool operator==(const Options&) const = default;
 };

@@ -1,3 +1,4 @@
+#include "config/accounts.h"
 #include "config/keys.h"
 #include "config/load.h"
 
@@ -29,7 +30,7 @@ std::string print_config(const Loaded& loaded) {
     const std::size_t count = section == kListenerSection ? loaded.options.listeners.size() : 1;
     for (std::size_t i = 0; i < count; ++i) print_section(loaded, section, i, out);
   }
-  return out;
+  return out + print_accounts(loaded.options);
 }
 
 }  // namespace skald::config

@@ -19,13 +19,15 @@ struct Untyped {
 struct Unusable {
   std::string shown;
 };
-using SettingValue = std::variant<std::int64_t, bool, std::string, Untyped, Unusable>;
+/// Of a `[[user]]` or `[tenant.<name>]` table only.
+using StringList = std::vector<std::string>;
+using SettingValue = std::variant<std::int64_t, bool, std::string, Untyped, Unusable, StringList>;
 
 struct Setting {
   std::string origin;  // "node.toml:12"
   std::string section;
   std::string name;
-  std::size_t listener = 0;
+  std::size_t listener = 0;  // which `[[listener]]`, `[[user]]` or `[tenant.<name>]`
   SettingValue value;
   std::uint32_t line = 0;  // in a file: errors come in its order
 };
@@ -34,6 +36,8 @@ struct Settings {
   std::vector<Setting> all;
   /// How many `[[listener]]` tables the source has; 0 when it says nothing about listeners.
   std::size_t listeners = 0;
+  std::vector<std::string> users;    // where each `[[user]]` stands
+  std::vector<std::string> tenants;  // names, by their place in the file
   std::vector<std::string> errors;
 };
 

@@ -35,6 +35,19 @@ std::string shown(const toml::node& node) {
   return out.str();
 }
 
+/// An array of strings as a list; nothing for other arrays.
+std::optional<StringList> list_of(const toml::node& node) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  StringList list;
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) return std::nullopt;
+    list.push_back(text->get());
+  }
+  return list;
+}
+
 SettingValue value_of(const toml::node& node) {
   if (const auto* v = node.as_integer()) return v->get();
   if (const auto* v = node.as_boolean()) return v->get();
@@ -62,6 +75,7 @@ std::string about_line(const std::string& text, std::uint32_t line_number) {
     section = section.substr(0, section.find(']'));
   }
   if (line.empty()) return {};
+  if (line.starts_with("password")) return " in a password";  // which may be a plain one
   std::string about = " in: " + line.substr(0, kMaxShownBytes);
   const std::size_t equals = line.find('=');
   const Key* key =
@@ -79,10 +93,14 @@ class Collector {
       const std::string section(name.str());
       if (section == kListenerSection) {
         listeners(node);
+      } else if (section == kUserSection) {
+        users(node);
+      } else if (section == kTenantSection) {
+        tenants(node);
       } else if (const toml::table* table = node.as_table()) {
         section_of(section, *table, 0);
       } else if (node.is_array_of_tables()) {
-        fail(node, "[[" + section + "]]: only [[listener]] may stand more than once");
+        fail(node, "[[" + section + "]]: only [[listener]] and [[user]] may stand more than once");
       } else {
         fail(node, section + ": a key must stand in a [section]");
       }
@@ -110,6 +128,44 @@ class Collector {
       section_of(std::string(kListenerSection), *array->get_as<toml::table>(i), i);
     }
     settings_.listeners = array->size();
+  }
+
+  void users(const toml::node& node) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr || !node.is_array_of_tables()) {
+      fail(node, "user: write [[user]], once for each");
+      return;
+    }
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      const toml::table& table = *array->get_as<toml::table>(i);
+      settings_.users.push_back(place(file_, table.source()));
+      account(kUserSection, table, i);
+    }
+  }
+
+  void tenants(const toml::node& node) {
+    const toml::table* tables = node.as_table();
+    if (tables == nullptr) {
+      fail(node, "tenant: write [tenant.<name>], once for each");
+      return;
+    }
+    for (const auto& [name, one] : *tables) {
+      const toml::table* table = one.as_table();
+      if (table == nullptr) {
+        fail(one, "tenant: " + std::string(name.str()) + " must be a [tenant.<name>]");
+        continue;
+      }
+      account(kTenantSection, *table, settings_.tenants.size());
+      settings_.tenants.emplace_back(name.str());
+    }
+  }
+
+  void account(std::string_view section, const toml::table& table, std::size_t which) {
+    for (const auto& [name, node] : table) {
+      std::optional<StringList> list = list_of(node);
+      add(name.source(), std::string(section), std::string(name.str()), which,
+          list ? SettingValue(std::move(*list)) : value_of(node));
+    }
   }
 
   void section_of(const std::string& section, const toml::table& table, std::size_t listener) {

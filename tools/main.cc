@@ -1,4 +1,5 @@
-// The one binary: `skald node` serves, `skald bench` loads a broker; later `console` and `ctl`.
+// The one binary: `skald node` serves, `skald passwd` makes password entries, `skald bench` loads a
+// broker; later `console` and `ctl`.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <optional>
@@ -7,8 +8,11 @@
 
 #include "actors/node.h"
 #include "config/file.h"
+#include "config/limits.h"
 #include "config/load.h"
+#include "mqtt/auth/load_directory.h"
 #include "tools/bench/cli.h"
+#include "tools/passwd.h"
 
 extern char** environ;  // NOLINT: POSIX names it so
 
@@ -30,6 +34,12 @@ void add_node_command(CLI::App& app, NodeArguments& arguments) {
   node->add_flag("--check", arguments.check, "only check the configuration");
   node->add_flag("--print-config", arguments.print_config,
                  "print what is effective and where each value comes from");
+}
+
+skald::Result<std::string> read_file(const std::string& path) {
+  auto file = skald::config::read_config_file(path, skald::config::kMaxAccountFileBytes);
+  if (!file) return file.error();
+  return std::move(file->text);
 }
 
 skald::Result<skald::config::Loaded> load(const NodeArguments& arguments) {
@@ -58,10 +68,22 @@ int run_node(const NodeArguments& arguments) {
     std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
     return 1;
   }
+  if (arguments.check) {
+    const auto users = skald::auth::load_directory(loaded->options, read_file, 0, 0);
+    if (!users) {
+      std::fprintf(stderr, "%s\n", users.error().message.c_str());
+      return 1;
+    }
+  }
   if (arguments.print_config) std::fputs(skald::config::print_config(*loaded).c_str(), stdout);
   if (arguments.check) std::puts("configuration ok");
   if (arguments.check || arguments.print_config) return 0;
-  return skald::actors::run_node(loaded->options);
+  return skald::actors::run_node(loaded->options,
+                                 [&arguments]() -> skald::Result<skald::config::Options> {
+                                   auto again = load(arguments);
+                                   if (!again) return again.error();
+                                   return std::move(again->options);
+                                 });
 }
 
 }  // namespace
@@ -76,11 +98,14 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "skald " SKALD_VERSION);
   NodeArguments node;
   add_node_command(app, node);
+  skald::tools::PasswdArguments passwd;
+  const CLI::App* passwd_command = skald::tools::add_passwd_command(app, passwd);
   app.add_subcommand("bench", "load an MQTT broker, measure it and check what arrives");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;  // --help and --version end here too
   }
+  if (passwd_command->parsed()) return skald::tools::run_passwd(passwd);
   return run_node(node);
 }

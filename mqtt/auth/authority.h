@@ -1,7 +1,8 @@
-// Who a client is and what it may do: the one interface through which the broker asks.
+// Who a client is and what it may do: the one interface through which a loop asks.
 //
-// An answer may come at once, which is the hot path (permissions that were compiled at CONNECT), or
-// later, through the callback, on the asking loop's thread. Any doubt or failure refuses.
+// Admission may be answered at once or later, through the callback, on the asking loop's thread.
+// Rights are answered at once, by the newest rules, from what was compiled at CONNECT or at the
+// last reload. Any doubt or failure refuses. One a loop.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "mqtt/auth/rights.h"
 #include "mqtt/codec/packets.h"
 #include "mqtt/codec/types.h"
 
@@ -21,10 +23,11 @@ struct Origin {
   bool loopback = false;  // the peer's address is a loopback address
 };
 
-/// What a client was found to be. Kept for the life of its session; immutable.
+/// What a client was found to be. Immutable; shared by all clients of a user.
 struct Identity {
   std::string tenant;
-  std::string user;  // empty: anonymous
+  std::string user;              // empty: anonymous
+  std::uint64_t credential = 0;  // changes with the password; not a secret
 };
 using IdentityRef = std::shared_ptr<const Identity>;
 
@@ -33,36 +36,24 @@ struct ConnectVerdict {
   IdentityRef identity;  // set when reason is success
 };
 
+/// A client's standing, kept for it by its connection.
+struct Access {
+  IdentityRef identity;
+  RightsRef rights;  // renewed by Authority::may when the rules have changed
+};
+
 class Authority {
  public:
-  using OnConnect = std::function<void(ConnectVerdict)>;
+  using OnConnect = std::function<void(const ConnectVerdict&)>;
 
   virtual ~Authority() = default;
 
   /// Calls `done` exactly once, now or later. `connect` is valid until this call returns.
   virtual void on_connect(const codec::Connect& connect, const Origin& origin, OnConnect done) = 0;
-  /// May the client publish to `topic`? Wills are judged at connect and again when published.
-  virtual bool may_publish(const Identity& identity, std::string_view topic) const = 0;
-  /// May the client subscribe to `filter` (without $share)?
-  virtual bool may_subscribe(const Identity& identity, std::string_view filter) const = 0;
-  /// May the client be handed a message of `topic` that was stored before (retained, queued)?
-  virtual bool may_receive(const Identity& identity, std::string_view topic) const = 0;
-};
-
-/// Without configuration anonymous clients are let in on loopback only (design.md section 5), or
-/// from anywhere when the operator says so. Everyone is one tenant and may do everything.
-class AnonymousAuthority final : public Authority {
- public:
-  explicit AnonymousAuthority(bool allow_remote);
-
-  void on_connect(const codec::Connect& connect, const Origin& origin, OnConnect done) override;
-  bool may_publish(const Identity&, std::string_view) const override { return true; }
-  bool may_subscribe(const Identity&, std::string_view) const override { return true; }
-  bool may_receive(const Identity&, std::string_view) const override { return true; }
-
- private:
-  bool allow_remote_;
-  IdentityRef anonymous_;
+  /// May the client publish to a topic, subscribe to a filter (without $share/), be handed a
+  /// message of a topic? Wills are judged as publishes, at CONNECT and again when they go out.
+  virtual bool may(Access& access, Action action, std::string_view client_id,
+                   std::string_view topic) = 0;
 };
 
 }  // namespace skald::auth

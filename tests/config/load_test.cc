@@ -160,10 +160,11 @@ const Case kBadFiles[] = {
     {"unknown section", "\n[mqqt]\nmax_inflight = 30",
      "node.toml:3: unknown section [mqqt] (for max_inflight); did you mean [mqtt]?"},
     {"empty unknown section", "[elsewhere]",
-     "node.toml:1: unknown section [elsewhere]; sections are node, listener, mqtt, log"},
+     "node.toml:1: unknown section [elsewhere]; sections are node, listener, mqtt, auth, log, "
+     "user, tenant"},
     {"key outside of sections", "port = 1", "node.toml:1: port: a key must stand in a [section]"},
     {"a section twice as array", "[[mqtt]]\n",
-     "node.toml:1: [[mqtt]]: only [[listener]] may stand more than once"},
+     "node.toml:1: [[mqtt]]: only [[listener]] and [[user]] may stand more than once"},
     {"one listener as table", "[listener]\nport = 1",
      "node.toml:1: listener: write [[listener]], once for each address"},
     {"no listener", "listener = []",
@@ -193,7 +194,8 @@ const Case kBadFiles[] = {
      "node.toml:2: [mqtt] receive_maximum = 0: must be an integer from 1 to 65535\n"
      "node.toml:4: [node] loops = -1: must be an integer from 0 to 1024\n"
      "node.toml:6: [log] format = \"xml\": must be one of \"text\" \"json\"\n"
-     "node.toml:8: unknown section [x] (for y); sections are node, listener, mqtt, log"},
+     "node.toml:8: unknown section [x] (for y); sections are node, listener, mqtt, auth, log, "
+     "user, tenant"},
 };
 
 BOOST_AUTO_TEST_CASE(bad_files_are_refused_with_the_reason) {
@@ -336,6 +338,96 @@ BOOST_AUTO_TEST_CASE(anonymous_clients_beyond_loopback_need_a_word) {
     BOOST_TEST(contains(outcome(from_file(listener)), "allow_anonymous"));
     BOOST_TEST(outcome(from_file(listener + "[mqtt]\nallow_anonymous = true")) == "loaded");
   }
+}
+
+const char* const kAccounts = R"([[user]]
+name = "bob"
+password = "$6$x$y"
+[[user]]
+name = "acme/eve"
+password = "hash"
+publish = ["a/#", "!a/\"b"]
+subscribe = []
+[tenant.acme]
+profile = "bifromq"
+MaxTopicLevels = 20
+RetainEnabled = false
+[tenant."x.y"]
+TotalConnections = 5
+)";
+
+BOOST_AUTO_TEST_CASE(users_and_tenants) {
+  const Result<Loaded> loaded = load(from_file(kAccounts));
+  BOOST_REQUIRE(loaded.ok());
+  const Options& options = loaded->options;
+  BOOST_REQUIRE(options.users.size() == 2U);
+  BOOST_TEST(options.users[0].name == "bob");
+  BOOST_TEST(options.users[0].place.text == "node.toml:1");
+  BOOST_TEST(!options.users[0].publish.has_value());
+  BOOST_TEST((options.users[1].publish == std::vector<std::string>{"a/#", "!a/\"b"}));
+  BOOST_TEST(options.users[1].subscribe->empty());
+  BOOST_TEST(!options.users[1].receive.has_value());
+  BOOST_REQUIRE(options.tenants.size() == 2U);
+  const TenantSettings& acme = options.tenants[0].settings;
+  BOOST_TEST(options.tenants[0].name == "acme");
+  BOOST_TEST(acme.get(TenantKey::max_topic_levels) == 20);
+  BOOST_TEST(!acme.is_set(TenantKey::retain_enabled));
+  BOOST_TEST(acme.get(TenantKey::max_topic_filters_per_sub) == 10);
+  BOOST_TEST(options.tenants[1].settings.get(TenantKey::total_connections) == 5);
+  const Result<Loaded> again = load(from_file(print_config(*loaded)));
+  BOOST_REQUIRE(again.ok());
+  BOOST_TEST((again->options == options));
+}
+
+BOOST_AUTO_TEST_CASE(bad_users_and_tenants) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"[[user]]\nname = 'a'", "node.toml:1: [[user]] needs a name and a password"},
+      {"[[user]]\nname = 'a'\npassword = 5", "node.toml:3: password: must be"},
+      {"[[user]]\nname = ''\npassword = 'x'", "node.toml:2: name: must be"},
+      {"[[user]]\nname = 'a'\npasswort = 'secret'", "node.toml:3: [[user]] unknown key passwort"},
+      {"[[user]]\nname = 'a'\npassword = 'x'\npublish = 'a'", "node.toml:4: publish: must be"},
+      {"[[user]]\nname = 'a'\npassword = 'x'\npublish = [1]", "node.toml:4: publish: must be"},
+      {"user = 5", "[[user]]"},
+      {"[user]\nname = 'a'", "[[user]]"},
+      {"tenant = 5", "[tenant.<name>]"},
+      {"[tenant]\nx = 5", "[tenant.<name>]"},
+      {"[tenant.a]\nprofile = 'x'", "node.toml:2: profile: must be one of"},
+      {"[tenant.a]\nMaximumQoS = 3", "node.toml:2: MaximumQoS: must be an integer from 0 to 2"},
+      {"[tenant.a]\nRetainEnabled = 1", "node.toml:2: RetainEnabled: must be true or false"},
+      {"[tenant.a]\nRetainEnable = true", "unknown key RetainEnable"},
+      {"[tenant.\"a/b\"]\nprofile = 'home'", "a tenant's name"},
+  };
+  for (const auto& [text, error] : cases) {
+    BOOST_TEST_CONTEXT(text) {
+      const std::string got = outcome(from_file(text));
+      BOOST_TEST(contains(got, error), got);
+      BOOST_TEST(!contains(got, "secret"));
+    }
+  }
+  BOOST_TEST(!contains(outcome(from_file("[[user]]\npassword = 'sec\nret'")), "sec"));
+  BOOST_TEST(outcome(from_file("[[listener]]\nbind = '0.0.0.0'\n" + std::string(kAccounts))) ==
+             "loaded");
+}
+
+BOOST_AUTO_TEST_CASE(the_table_of_tenant_settings) {
+  BOOST_TEST(tenant_rows().size() == 59U);
+  for (const TenantRow& row : tenant_rows()) {
+    BOOST_TEST_CONTEXT(row.name) {
+      BOOST_TEST(!row.name.empty());
+      BOOST_TEST(!row.meaning.empty());
+      for (const std::int64_t value : row.defaults) {
+        BOOST_TEST(value >= row.min);
+        BOOST_TEST(value <= row.max);
+      }
+    }
+  }
+  // The first and the last of each part stand where their keys say.
+  BOOST_TEST(tenant_rows()[0].name == "MQTT3Enabled");
+  const auto name = [](TenantKey key) { return tenant_rows()[static_cast<std::size_t>(key)].name; };
+  BOOST_TEST(name(TenantKey::retain_message_match_limit) == "RetainMessageMatchLimit");
+  BOOST_TEST(name(TenantKey::total_connections) == "TotalConnections");
+  BOOST_TEST(name(TenantKey::total_retain_match_bytes_per_second) ==
+             "TotalRetainMatchBytesPerSecond");
 }
 
 BOOST_AUTO_TEST_CASE(a_missing_file_is_named) {

@@ -1,0 +1,113 @@
+#include "config/tenant_settings.h"
+
+namespace skald::config {
+namespace {
+
+constexpr auto kYes = Standing::honoured;
+constexpr auto kKept = Standing::reserved;
+constexpr auto kNo = Standing::forbidden;
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMost32 = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kPayload = 256 * 1024;
+constexpr std::int64_t kLargest = 268'435'455;
+
+// clang-format off
+constexpr TenantRow kRows[kTenantKeys] = {
+  {"MQTT3Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1 clients; others get 0x01"},
+  {"MQTT4Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1.1 clients; others get 0x01"},
+  {"MQTT5Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 5.0 clients; others get 0x84"},
+  {"NoLWTWhenServerShuttingDown", true, 0, 1, {0, 0, 1}, kNo,
+   "a will goes out whenever its connection ends without DISCONNECT [MQTT-3.1.2-8]"},
+  {"DebugModeEnabled", true, 0, 1, {0, 0, 0}, kKept, "events of each delivery"},
+  {"ForceTransient", true, 0, 1, {0, 0, 0}, kKept, "sessions end with their connection"},
+  {"ByPassPermCheckError", true, 0, 1, {0, 0, 1}, kNo,
+   "a failed permission check refuses, always"},
+  {"PayloadFormatValidationEnabled", true, 0, 1, {1, 1, 1}, kYes,
+   "a payload said to be UTF-8 must be; else 0x99"},
+  {"RetainEnabled", true, 0, 1, {1, 1, 1}, kYes, "retained messages; else 0x9A"},
+  {"WildcardSubscriptionEnabled", true, 0, 1, {1, 1, 1}, kYes, "`+` and `#`; else 0xA2"},
+  {"SubscriptionIdentifierEnabled", true, 0, 1, {1, 1, 1}, kYes,
+   "subscription identifiers; else 0xA1"},
+  {"SharedSubscriptionEnabled", true, 0, 1, {1, 1, 1}, kYes, "`$share`; else 0x9E"},
+  {"MaximumQoS", false, 0, 2, {2, 2, 2}, kYes,
+   "highest QoS; a publish above it gets 0x9B, a subscription what is left"},
+  {"MaxTopicLevelLength", false, 1, 65535, {65535, 1024, 40}, kYes, "bytes of one level"},
+  {"MaxTopicLevels", false, 1, 32768, {32768, 32, 16}, kYes, "levels of a topic or filter"},
+  {"MaxTopicLength", false, 1, 65535, {65535, 4096, 255}, kYes, "bytes of a topic or filter"},
+  {"MaxTopicAlias", false, 0, 65535, {65535, 10, 10}, kYes, "topic aliases of a client"},
+  {"MaxSharedGroupMembers", false, 1, 10'000, {10'000, 1000, 200}, kKept,
+   "members of a shared group; 10,000 for all"},
+  {"MaxTopicFiltersPerInbox", false, 1, kMost32, {kMost32, 1000, 100}, kYes,
+   "subscriptions of a session; more get 0x97"},
+  {"MsgPubPerSec", false, 0, kMost32, {0, 100, 200}, kYes,
+   "publishes of a client a second; above it the connection ends with 0x96; 0 = no limit"},
+  {"ReceivingMaximum", false, 1, 65535, {65535, 100, 200}, kYes,
+   "unfinished QoS 1 and 2 messages of a client"},
+  {"InBoundBandWidth", false, 0, kMost, {0, 0, 524'288}, kKept, "bytes/s from a client"},
+  {"OutBoundBandWidth", false, 0, kMost, {0, 0, 524'288}, kKept, "bytes/s to a client"},
+  {"MaxLastWillBytes", false, 0, kLargest, {kLargest, 65535, 128}, kYes,
+   "topic and payload of a will; more gets 0x97 at CONNECT"},
+  {"MaxUserPayloadBytes", false, 1, kLargest, {kLargest, kPayload, kPayload}, kYes,
+   "payload of a publish; more ends the connection with 0x95"},
+  {"MinSendPerSec", false, 0, kMost32, {0, 0, 8}, kKept, "messages a client must take"},
+  {"MaxResendTimes", false, 0, kMost32, {0, 0, 3}, kNo,
+   "nothing is sent again on a live connection [MQTT-4.4.0-1]"},
+  {"ResendTimeoutSeconds", false, 0, kMost32, {0, 0, 10}, kNo, "likewise"},
+  {"MaxTopicFiltersPerSub", false, 1, 65535, {65535, 500, 10}, kYes,
+   "filters in one SUBSCRIBE; more get 0x97"},
+  {"MaxGroupFanout", false, 0, kMost32, {0, 0, 100}, kKept, "groups that get one message"},
+  {"MaxPersistentFanout", false, 0, kMost, {kMost32, kMost32, kMost32}, kKept,
+   "persistent receivers of one message"},
+  {"MaxPersistentFanoutBytes", false, 0, kMost, {kMost, kMost, kMost}, kKept, "their bytes"},
+  {"MaxSessionExpirySeconds", false, 0, 4'294'967'295, {4'294'967'295, 604'800, 86'400}, kKept,
+   "longest session expiry"},
+  {"MinSessionExpirySeconds", false, 0, 4'294'967'295, {0, 0, 60}, kKept,
+   "shortest session expiry other than 0"},
+  {"MinKeepAliveSeconds", false, 0, 65535, {0, 0, 60}, kYes,
+   "keep-alive told to v5 clients that wish a shorter one; 3.x cannot be told and keep theirs"},
+  {"SessionInboxSize", false, 1, 10'000'000, {10'000'000, 1000, 1000}, kYes,
+   "messages that wait for a session"},
+  {"QoS0DropOldest", true, 0, 1, {0, 0, 0}, kKept, "which QoS 0 message gives way"},
+  {"RetainMessageMatchLimit", false, 0, kMost32, {0, 0, 10}, kKept,
+   "retained messages for a new subscription; 0 = all"},
+
+  {"TotalConnections", false, 0, kMost, {}, kYes, "connections; more get 0x97"},
+  {"TotalSessionMemoryBytes", false, 0, kMost, {}, kKept, "memory of sessions"},
+  {"TotalPersistentSessions", false, 0, kMost, {}, kKept, "persistent sessions"},
+  {"TotalPersistentSessionSpaceBytes", false, 0, kMost, {}, kKept, "their disk space"},
+  {"TotalSharedSubscriptions", false, 0, kMost, {}, kYes, "shared subscriptions; 0x97"},
+  {"TotalTransientSubscriptions", false, 0, kMost, {}, kYes, "other subscriptions; 0x97"},
+  {"TotalPersistentSubscriptions", false, 0, kMost, {}, kKept, "those of persistent sessions"},
+  {"TotalRetainMessageSpaceBytes", false, 0, kMost, {}, kKept, "bytes of retained messages"},
+  {"TotalRetainTopics", false, 0, kMost, {}, kKept, "topics with a retained message"},
+  {"TotalConnectPerSecond", false, 0, kMost, {}, kYes, "CONNECTs; more get 0x9F"},
+  {"TotalInboundBytesPerSecond", false, 0, kMost, {}, kYes,
+   "publishes in bytes; QoS 0 is dropped, QoS 1 and 2 get 0x97"},
+  {"TotalTransientSubscribePerSecond", false, 0, kMost, {}, kYes, "subscriptions made; 0x97"},
+  {"TotalPersistentSubscribePerSecond", false, 0, kMost, {}, kKept, "those of persistent sessions"},
+  {"TotalTransientUnsubscribePerSecond", false, 0, kMost, {}, kKept,
+   "to let go is never refused"},
+  {"TotalPersistentUnsubscribePerSecond", false, 0, kMost, {}, kKept, "likewise"},
+  {"TotalTransientFanOutBytesPerSeconds", false, 0, kMost, {}, kKept,
+   "bytes handed to connected sessions"},
+  {"TotalPersistentFanOutBytesPerSeconds", false, 0, kMost, {}, kKept,
+   "bytes stored for persistent sessions"},
+  {"TotalRetainedMessagesPerSeconds", false, 0, kMost, {}, kYes,
+   "retained messages stored; more get 0x97"},
+  {"TotalRetainedBytesPerSecond", false, 0, kMost, {}, kYes, "their bytes; 0x97"},
+  {"TotalRetainMatchPerSeconds", false, 0, kMost, {}, kKept, "reads at SUBSCRIBE"},
+  {"TotalRetainMatchBytesPerSecond", false, 0, kMost, {}, kKept, "their bytes"},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const TenantRow> tenant_rows() { return kRows; }
+
+TenantSettings::TenantSettings(TenantProfile profile) : profile_(profile) {
+  for (std::size_t i = 0; i < kTenantKeys; ++i) {
+    values_[i] = kRows[i].defaults[static_cast<std::size_t>(profile)];
+  }
+}
+
+}  // namespace skald::config
