@@ -296,7 +296,7 @@ void PostOffice::publish(SessionActor& from) {
     hold(from);
     return;
   }
-  const bool anyone = dispatch_.publish(publication, &session, now_ms_);
+  const bool anyone = dispatch_.publish(publication, &session, now_ms_).matched;
   session.acknowledge(anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers);
   publication.shared = {};
   settle_pressed(session);

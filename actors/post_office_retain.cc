@@ -53,7 +53,7 @@ void PostOffice::on_stored(const RetainedStored& stored) {
     ReasonCode reason = refusal_of(held.result);
     if (!retain::is_refused(held.result)) {
       mqtt::PublicationView publication = mqtt::PublicationView::of(held.publication);
-      const bool anyone = dispatch_.publish(publication, session, now_ms_);
+      const bool anyone = dispatch_.publish(publication, session, now_ms_).matched;
       reason = anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers;
     }
     if (session == nullptr) continue;

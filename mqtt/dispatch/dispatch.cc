@@ -39,12 +39,15 @@ void Dispatch::set_interest(std::shared_ptr<const InterestSnapshot> interest) {
   forget_last();
 }
 
-void Dispatch::add(Session& session) { sessions_.emplace(session.publisher().session, &session); }
+void Dispatch::add(Session& session, std::uint64_t number) {
+  session.number = number != 0 ? number : session.publisher().session;
+  SKALD_ASSERT(sessions_.emplace(session.number, &session).second);
+}
 
 void Dispatch::remove(Session& session) {
   Session* const no_session = nullptr;
   back_pressure_.forget(session);
-  sessions_.erase(session.publisher().session);
+  sessions_.erase(session.number);
   // Not erased: somebody may be walking the list.
   if (session.dirty) std::replace(dirty_.begin(), dirty_.end(), &session, no_session);
   if (session.pressed) std::replace(pressed_.begin(), pressed_.end(), &session, no_session);
@@ -52,8 +55,8 @@ void Dispatch::remove(Session& session) {
   session.pressed = false;
 }
 
-Session* Dispatch::find(std::uint64_t session) const {
-  const auto found = sessions_.find(session);
+Session* Dispatch::find(std::uint64_t number) const {
+  const auto found = sessions_.find(number);
   return found == sessions_.end() ? nullptr : found->second;
 }
 
@@ -133,8 +136,8 @@ void Dispatch::merge_local(MatchEntry& entry, std::string_view tenant, std::stri
   });
   // By session, and within one by identifier: the order of a match is of no use.
   std::sort(found.begin(), found.end(), [](const LocalSubscription& a, const LocalSubscription& b) {
-    const std::uint64_t first = a.session->publisher().session;
-    const std::uint64_t second = b.session->publisher().session;
+    const std::uint64_t first = a.session->number;
+    const std::uint64_t second = b.session->number;
     return first != second ? first < second : a.id < b.id;
   });
   entry.receivers.clear();
@@ -155,13 +158,14 @@ void Dispatch::merge_local(MatchEntry& entry, std::string_view tenant, std::stri
   }
 }
 
-bool Dispatch::publish(mqtt::PublicationView& publication, Session* publisher,
-                       mqtt::TimeMs now_ms) {
+PublishResult Dispatch::publish(mqtt::PublicationView& publication, Session* publisher,
+                                mqtt::TimeMs now_ms) {
   ++counters_.publications;
   MatchEntry& entry = match(publication.tenant, publication.topic);
-  if (entry.receivers.empty() && entry.other_loops == 0 && entry.groups.empty()) {
+  const bool inboxes_or_groups = entry.routes.inboxes != nullptr || !entry.groups.empty();
+  if (entry.receivers.empty() && entry.other_loops == 0 && !inboxes_or_groups) {
     ++counters_.no_subscribers;
-    return false;
+    return {};
   }
   forms_.reset(publication, now_ms);
   deliver_local(entry, publication, publisher);
@@ -169,10 +173,13 @@ bool Dispatch::publish(mqtt::PublicationView& publication, Session* publisher,
     batch(static_cast<std::uint16_t>(std::countr_zero(left)),
           {.publication = publication.share(), .group = {}});
   }
+  if (!inboxes_or_groups) return {.matched = true};
+  begin_inboxes();
+  if (entry.routes.inboxes) deliver_to_inboxes(entry.routes.inboxes, publication);
   for (const SharedTarget& target : entry.groups) {
-    if (!deliver_shared(target, publication, 0, 0)) ++counters_.shared_undeliverable;
+    if (!deliver_shared(target, publication, 0, {})) ++counters_.shared_undeliverable;
   }
-  return true;
+  return {.matched = true, .pending = inserts_.size() != inserts_before_};
 }
 
 void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& publication,
@@ -180,6 +187,11 @@ void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& pub
   for (const LocalReceiver& receiver : entry.receivers) {
     if (receiver.no_local && receiver.session == publisher) {
       deliver_to_no_local(publication, *receiver.session);
+      continue;
+    }
+    if (!fed_.empty() &&
+        fed_.supersedes(*receiver.session, receiver.session->number, publication)) {
+      ++counters_.superseded;
       continue;
     }
     deliver_to(*receiver.session,
@@ -250,7 +262,7 @@ std::vector<std::pair<std::uint16_t, LoopBatch>> Dispatch::take_batches(Session*
     LoopBatch batch = std::exchange(batches_[loop], {});
     batch.credit.loop = options_.loop;
     if (publisher != nullptr && publisher->state() == Session::State::connected) {
-      batch.credit.publisher = publisher->publisher().session;
+      batch.credit.publisher = publisher->number;
       back_pressure_.lend(*publisher, batch.credit.bytes);
     }
     taken.emplace_back(loop, std::move(batch));
@@ -271,7 +283,8 @@ void Dispatch::receive(const LoopBatch& batch, mqtt::TimeMs now_ms) {
                            hand_to_member(*member, item.group, item.member_qos, item.redispatches);
     // Gone or full since it was chosen: another member gets it.
     if (!delivered) {
-      redispatch({item.publication, item.group, item.redispatches + 1}, item.member, now_ms);
+      redispatch({item.publication, item.group, item.redispatches + 1},
+                 {.session = item.member, .inbox = {}}, now_ms);
     }
   }
 }

@@ -2,7 +2,8 @@
 //
 // Matching is a plain call on immutable snapshots (routes of the cluster, interest of this node)
 // and on the loop's own table. Receivers on this loop are handed the message at once; what goes to
-// other loops of the node is gathered into one batch a loop for the whole read burst.
+// other loops of the node is gathered into one batch a loop for the whole read burst, and what goes
+// to persistent sessions into lists for their inbox ranges (inbox_delivery.h).
 //
 // Owned by the loop's post office; single threaded; pure: its shell flushes sockets and sends
 // batches.
@@ -18,6 +19,8 @@
 
 #include "config/base/ids.h"
 #include "mqtt/dispatch/back_pressure.h"
+#include "mqtt/dispatch/fed_memory.h"
+#include "mqtt/dispatch/inbox_delivery.h"
 #include "mqtt/dispatch/local_table.h"
 #include "mqtt/dispatch/match_cache.h"
 #include "mqtt/dispatch/node_routes.h"
@@ -43,6 +46,13 @@ struct LoopBatch {
   std::vector<LoopItem> items;
 };
 
+/// What became of a publication.
+struct PublishResult {
+  bool matched = false;  // somebody has a matching subscription
+  /// Inboxes are to get it: it is the last of inserts(). Its ack waits until they have it.
+  bool pending = false;
+};
+
 class Dispatch {
  public:
   struct Options {
@@ -66,13 +76,15 @@ class Dispatch {
   // -- sessions of this loop
   // ------------------------------------------------------------------------
 
-  /// The session is connected: it may receive as a member of shared groups.
-  void add(session::Session& session);
+  /// The session is connected: it may receive as a member of shared groups. `number`: its name on
+  /// this loop (Session::number); 0: that of its publisher.
+  void add(session::Session& session, std::uint64_t number = 0);
   /// The session is over. The caller has unsubscribed it.
   void remove(session::Session& session);
-  session::Session* find(std::uint64_t session) const;
+  session::Session* find(std::uint64_t number) const;
 
-  /// A filter without $share. True when it is the loop's first: the node must be told.
+  /// A filter without $share, of a session that is not persistent: those have routes of their own.
+  /// True when it is the loop's first: the node must be told.
   bool subscribe(session::Session& session, std::string_view filter,
                  const session::Session::Subscription& subscription, bool replace);
   /// True when it was the loop's last.
@@ -81,16 +93,33 @@ class Dispatch {
   // -- publications
   // ---------------------------------------------------------------------------------
 
-  /// Hands `publication` to everyone. Returns false when nobody has a matching subscription.
-  /// `publisher` is null for wills and for what the broker itself publishes.
-  bool publish(mqtt::PublicationView& publication, session::Session* publisher,
-               mqtt::TimeMs now_ms);
+  /// Hands `publication` to everyone. `publisher` is null for wills and for what the broker itself
+  /// publishes.
+  PublishResult publish(mqtt::PublicationView& publication, session::Session* publisher,
+                        mqtt::TimeMs now_ms);
   /// A batch from another loop. Its credit comes back through back_pressure().take_credits().
   void receive(const LoopBatch& batch, mqtt::TimeMs now_ms);
-  /// A message that a group member could not finish goes to another one; false: there is none.
-  bool redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms) {
-    return redispatch(message, 0, now_ms);
+  /// A message that a group member could not finish goes to another one; not matched: there is
+  /// none. Nobody waits for it any more.
+  PublishResult redispatch(const session::SharedMessage& message, mqtt::TimeMs now_ms) {
+    return redispatch(message, {}, now_ms);
   }
+  /// The same for a member whose inbox has refused an insert (no_inbox, full): with `pending`, who
+  /// waited for that one now waits for the new one.
+  PublishResult redispatch(const mqtt::PublicationRef& publication, const SharedInbox& refused,
+                           mqtt::TimeMs now_ms);
+
+  // -- what persistent sessions get: to be taken after publish, receive, redispatch ---------------
+
+  /// QoS 1 and 2, in order. The last one's tag is the caller's to set.
+  std::vector<InboxDelivery>& inserts() { return inserts_; }
+  std::vector<InboxDelivery> take_inserts() { return std::exchange(inserts_, {}); }
+  /// QoS 0.
+  bool has_unlogged() const { return !unlogged_.empty(); }
+  std::vector<InboxDelivery> take_unlogged() { return std::exchange(unlogged_, {}); }
+
+  /// What the sessions of this loop were fed lately; the shell of the feeds tells it, and ticks it.
+  FedMemory& fed_memory() { return fed_; }
 
   // -- what the shell must do
   // -----------------------------------------------------------------------
@@ -126,6 +155,8 @@ class Dispatch {
     std::uint64_t matches_made = 0;  // cache misses and entries gone stale
     std::uint64_t no_subscribers = 0;
     std::uint64_t to_other_loops = 0;
+    std::uint64_t to_inboxes = 0;  // publications, and of those to shared groups one a member
+    std::uint64_t superseded = 0;  // live copies that were older than what the session was fed
     std::uint64_t redispatched = 0;
     std::uint64_t shared_undeliverable = 0;  // a group whose members were all gone or full
   };
@@ -153,16 +184,29 @@ class Dispatch {
                      const session::Session* publisher);
   void deliver_to_no_local(mqtt::PublicationView& publication, session::Session& publisher);
   bool deliver_to(session::Session& session, const session::Delivery& delivery);
+  /// Who is not to get a shared message again.
+  struct Excluded {
+    std::uint64_t session = 0;
+    std::string_view inbox{};
+  };
   bool deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication,
-                      std::uint32_t redispatches, std::uint64_t excluded);
+                      std::uint32_t redispatches, const Excluded& excluded);
   bool hand_to_member(session::Session& member, const session::GroupKeyRef& group, codec::QoS qos,
                       std::uint32_t redispatches);
   bool deliver_to_member(const dist::SessionMember& member, const SharedTarget& target,
                          mqtt::PublicationView& publication, std::uint32_t redispatches);
   share::Standing standing(const dist::GroupMember& member,
-                           const std::vector<std::uint64_t>& excluded) const;
-  bool redispatch(const session::SharedMessage& message, std::uint64_t excluded,
-                  mqtt::TimeMs now_ms);
+                           const std::vector<std::uint64_t>& refused,
+                           std::string_view refused_inbox) const;
+  PublishResult redispatch(const session::SharedMessage& message, const Excluded& excluded,
+                           mqtt::TimeMs now_ms);
+  void begin_inboxes();
+  InboxDelivery& delivery_of(mqtt::PublicationView& publication, bool logged);
+  void deliver_to_inboxes(const std::shared_ptr<const dist::InboxMatches>& matches,
+                          mqtt::PublicationView& publication);
+  void deliver_to_member_inbox(const topic::Ref<const dist::GroupMemberEntry>& member,
+                               const SharedTarget& target, mqtt::PublicationView& publication,
+                               std::uint32_t redispatches);
   void batch(std::uint16_t loop, LoopItem item);
 
   Options options_;
@@ -182,6 +226,11 @@ class Dispatch {
   std::vector<session::Session*> pressed_;
   std::vector<LoopBatch> batches_;  // by loop
   LoopMask batched_ = 0;            // loops with something in batches_
+  std::vector<InboxDelivery> inserts_;
+  std::vector<InboxDelivery> unlogged_;
+  std::size_t inserts_before_ = 0;  // how many there were before the publication at hand
+  std::size_t unlogged_before_ = 0;
+  FedMemory fed_;
   Counters counters_;
 };
 

@@ -8,25 +8,20 @@ namespace skald::dispatch {
 
 using session::Session;
 
-namespace {
-
-std::uint64_t id_of(const dist::GroupMember& member) {
-  const auto* session = std::get_if<dist::SessionMember>(&member);
-  return session == nullptr ? 0 : session->session;
-}
-
-}  // namespace
-
 share::Standing Dispatch::standing(const dist::GroupMember& member,
-                                   const std::vector<std::uint64_t>& excluded) const {
-  const auto* session = std::get_if<dist::SessionMember>(&member);
-  if (session == nullptr) return share::Standing::excluded;  // an inbox: not on this path yet
-  if (session->life != options_.life) return share::Standing::excluded;
-  if (std::find(excluded.begin(), excluded.end(), session->session) != excluded.end()) {
+                                   const std::vector<std::uint64_t>& refused,
+                                   std::string_view refused_inbox) const {
+  if (const auto* persistent = std::get_if<dist::InboxMember>(&member)) {
+    if (persistent->inbox.inbox == refused_inbox) return share::Standing::excluded;
+    return persistent->online() ? share::Standing::ready : share::Standing::offline;
+  }
+  const auto& session = std::get<dist::SessionMember>(member);
+  if (session.life != options_.life) return share::Standing::excluded;
+  if (std::find(refused.begin(), refused.end(), session.session) != refused.end()) {
     return share::Standing::excluded;
   }
-  if (session->loop != options_.loop) return share::Standing::ready;
-  const Session* here = find(session->session);
+  if (session.loop != options_.loop) return share::Standing::ready;
+  const Session* here = find(session.session);
   if (here == nullptr || here->state() != Session::State::connected) {
     return share::Standing::excluded;
   }
@@ -34,18 +29,22 @@ share::Standing Dispatch::standing(const dist::GroupMember& member,
 }
 
 bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView& publication,
-                              std::uint32_t redispatches, std::uint64_t excluded) {
+                              std::uint32_t redispatches, const Excluded& excluded) {
   std::vector<std::uint64_t> refused;
-  if (excluded != 0) refused.push_back(excluded);
+  if (excluded.session != 0) refused.push_back(excluded.session);
   for (;;) {
-    const auto chosen =
-        chooser_.choose(publication.tenant, target.key->group, *target.group,
-                        [&](const dist::GroupMember& member) { return standing(member, refused); });
+    const auto chosen = chooser_.choose(
+        publication.tenant, target.key->group, *target.group,
+        [&](const dist::GroupMember& member) { return standing(member, refused, excluded.inbox); });
     if (!chosen) return false;
-    const dist::GroupMember& member = (*target.group)[*chosen];
-    const auto& session = std::get<dist::SessionMember>(member);
-    if (deliver_to_member(session, target, publication, redispatches)) return true;
-    refused.push_back(id_of(member));
+    const topic::Ref<const dist::GroupMemberEntry>& entry = target.group->members[*chosen];
+    const auto* session = std::get_if<dist::SessionMember>(&entry->member);
+    if (session == nullptr) {
+      deliver_to_member_inbox(entry, target, publication, redispatches);
+      return true;
+    }
+    if (deliver_to_member(*session, target, publication, redispatches)) return true;
+    refused.push_back(session->session);
   }
 }
 
@@ -74,24 +73,29 @@ bool Dispatch::deliver_to_member(const dist::SessionMember& member, const Shared
   return true;
 }
 
-bool Dispatch::redispatch(const session::SharedMessage& message, std::uint64_t excluded,
-                          mqtt::TimeMs now_ms) {
+PublishResult Dispatch::redispatch(const session::SharedMessage& message, const Excluded& excluded,
+                                   mqtt::TimeMs now_ms) {
   mqtt::PublicationView publication = mqtt::PublicationView::of(message.publication);
   const bool expired = publication.info.expiry_ms != 0 && publication.info.expiry_ms <= now_ms;
   if (expired || message.redispatches > share::kMaxRedispatches) {
     ++counters_.shared_undeliverable;
-    return false;
+    return {};
   }
-  // A copy: delivering may dispatch again and with that change the cache.
-  const std::vector<SharedTarget> targets = match(publication.tenant, publication.topic).groups;
+  // Copies: delivering may dispatch again and with that change the cache.
+  const MatchEntry& entry = match(publication.tenant, publication.topic);
+  const std::vector<SharedTarget> targets = entry.groups;
+  const dist::Matches kept = entry.routes;
+  begin_inboxes();
   for (const SharedTarget& target : targets) {
     if (*target.key != *message.group) continue;
     forms_.reset(publication, now_ms);
     ++counters_.redispatched;
-    if (deliver_shared(target, publication, message.redispatches, excluded)) return true;
+    if (deliver_shared(target, publication, message.redispatches, excluded)) {
+      return {.matched = true, .pending = inserts_.size() != inserts_before_};
+    }
   }
   ++counters_.shared_undeliverable;
-  return false;
+  return {};
 }
 
 }  // namespace skald::dispatch

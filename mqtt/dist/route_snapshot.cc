@@ -12,6 +12,18 @@ std::size_t InboxMatches::size_bytes() const {
          keep_.capacity() * sizeof(keep_[0]);
 }
 
+bool InboxMatches::reaches(codec::QoS qos, const NoLocal* own) const {
+  const auto is_0 = [](const Inbox& inbox) { return inbox.qos == codec::QoS::at_most_once; };
+  std::size_t all = inboxes.size();
+  std::size_t of_qos0 = of_qos0_;
+  if (own != nullptr) {
+    of_qos0 -= is_0(inboxes[own->inbox]) ? 1 : 0;
+    of_qos0 += own->instead && is_0(*own->instead) ? 1 : 0;
+    all -= own->instead ? 0 : 1;
+  }
+  return qos == codec::QoS::at_most_once ? of_qos0 > 0 : all > of_qos0;
+}
+
 /// Nothing when all of them are left out.
 std::optional<InboxMatches::Inbox> InboxMatches::merge_one(std::span<const Found> found,
                                                            bool without_no_local) {
@@ -43,6 +55,7 @@ void InboxMatches::merge(std::string_view tenant, std::vector<Found> found, bool
     const std::span one = std::span<const Found>(found).subspan(at, end - at);
     const auto position = static_cast<std::uint32_t>(inboxes.size());
     inboxes.push_back(*merge_one(one, false));
+    of_qos0_ += inboxes.back().qos == codec::QoS::at_most_once ? 1 : 0;
     const bool no_local_here = std::any_of(
         one.begin(), one.end(), [](const Found& each) { return each.subscription->no_local; });
     if (no_local_here) {

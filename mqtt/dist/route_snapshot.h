@@ -82,6 +82,9 @@ class InboxMatches {
   std::span<const std::uint32_t> ids_of(const Inbox& inbox) const {
     return std::span(ids_).subspan(inbox.first_id, inbox.ids);
   }
+  /// True when somebody is granted QoS 0, or else QoS 1 or 2. `own`: null, or one of no_local whose
+  /// own publication it is.
+  bool reaches(codec::QoS qos, const NoLocal* own) const;
   /// What it weighs, for the limits of caches.
   std::size_t size_bytes() const;
 
@@ -97,6 +100,7 @@ class InboxMatches {
 
   std::vector<std::uint32_t> ids_;
   std::vector<topic::Ref<const RouteSet>> keep_;
+  std::size_t of_qos0_ = 0;  // how many are granted QoS 0
 };
 
 /// The receivers of one topic. Views and pointers live as long as this object: it keeps what they

@@ -305,9 +305,10 @@ class Session {
   const Subscription* special_share(const GroupKey& group) const;
 
   // The shell's and dispatch's own marks.
-  void* shell = nullptr;  // the connection this session belongs to
-  bool dirty = false;     // on the list of sessions whose output is to be flushed
-  bool pressed = false;   // on the list of sessions that got much in this burst
+  void* shell = nullptr;     // the connection this session belongs to
+  std::uint64_t number = 0;  // its name in the dispatch core of its loop
+  bool dirty = false;        // on the list of sessions whose output is to be flushed
+  bool pressed = false;      // on the list of sessions that got much in this burst
 
  private:
   struct PendingAck {

@@ -159,8 +159,12 @@ bool Node::carry_out(Client& client, Session::Event event) {
       return true;
     case Session::Event::publish: {
       mqtt::PublicationView& publication = loop.workspace.publication;
-      loop.dispatch.publish(publication, &session, now_ms_);
-      session.acknowledge(ReasonCode::success);
+      if (loop.dispatch.publish(publication, &session, now_ms_).pending) {
+        const std::uint64_t tag = loop.dispatch.inserts().back().tag = ++last_tag_;
+        loop.waiting[tag] = {client.session_id, session.defer_acknowledge(), 1};
+      } else {
+        session.acknowledge(ReasonCode::success);
+      }
       publication.shared = {};
       if (!loop.dispatch.has_pressed()) return true;
       const std::vector<Session*> pressed = loop.dispatch.take_pressed();
@@ -316,6 +320,57 @@ void Node::round(Loop& loop) {
   for (const Credit& credit : pressure.take_credits()) {
     if (credit.publisher != 0) post(loop.index, credit.loop, credit);
   }
+  send_to_inboxes(loop);
+}
+
+void Node::send_to_inboxes(Loop& loop) {
+  // QoS 0 goes to who is online; here all are, and it arrives at once.
+  for (const InboxDelivery& delivery : loop.dispatch.take_unlogged()) {
+    delivery.for_each([&](const InboxTarget& target) {
+      if (on_inbox) on_inbox(target, *delivery.publication);
+    });
+  }
+  if (loop.dispatch.inserts().empty()) return;
+  post(loop.index, kInboxes, Inserts{loop.dispatch.take_inserts()});
+}
+
+void Node::on_inserts(std::uint16_t loop, const Inserts& inserts) {
+  for (const InboxDelivery& delivery : inserts.deliveries) {
+    Inserted inserted{.tag = delivery.tag, .publication = delivery.publication, .refused = {}};
+    delivery.for_each([&](const InboxTarget& target) {
+      const bool taken = !on_inbox || on_inbox(target, *delivery.publication);
+      if (!taken && target.shared != nullptr) inserted.refused.push_back(*target.shared);
+    });
+    post(kInboxes, loop, std::move(inserted));
+  }
+}
+
+void Node::on_inserted(Loop& loop, const Inserted& inserted) {
+  int more = 0;
+  for (const SharedInbox& refused : inserted.refused) {
+    const PublishResult result = loop.dispatch.redispatch(inserted.publication, refused, now_ms_);
+    if (!result.pending) continue;
+    loop.dispatch.inserts().back().tag = inserted.tag;
+    ++more;
+  }
+  const auto found = loop.waiting.find(inserted.tag);
+  if (found == loop.waiting.end()) return;
+  found->second.deliveries += more - 1;
+  if (found->second.deliveries > 0) return;
+  const Loop::Waiting waiting = found->second;
+  loop.waiting.erase(found);
+  if (Session* session = loop.dispatch.find(waiting.session)) {
+    session->acknowledge_deferred(waiting.ticket, ReasonCode::success);
+    loop.dispatch.mark_dirty(*session);
+  }
+}
+
+dist::RouteResult Node::change_route(dist::RouteChange::Kind kind, const dist::Route& route) {
+  const auto applied =
+      dist_.apply({.index = ++last_index_, .term = 1, .lane = {kLife, 0}, .seq = last_index_},
+                  dist::ChangeRoutes{{{kind, route}}});
+  published_routes_ = std::make_shared<const dist::RouteSnapshot>(dist_.snapshot());
+  return applied.reply.results[0];
 }
 
 void Node::take(Client& client, std::size_t n) {
@@ -361,7 +416,8 @@ void Node::client_got(Client& client, const session::testing::Received& received
 bool Node::deliver(std::size_t choice) {
   std::vector<std::pair<std::uint16_t, std::uint16_t>> full;
   for (const auto& [lane, letters] : lanes_) {
-    if (!letters.empty()) full.push_back(lane);
+    const bool stopped = inboxes_stopped && lane.second == kInboxes;
+    if (!letters.empty() && !stopped) full.push_back(lane);
   }
   if (full.empty()) return false;
   const auto lane = full[choice % full.size()];
@@ -369,6 +425,8 @@ bool Node::deliver(std::size_t choice) {
   lanes_[lane].pop_front();
   if (lane.second == kKeeper) {
     on_wish(lane.first, std::get<Wish>(letter));
+  } else if (lane.second == kInboxes) {
+    on_inserts(lane.first, std::get<Inserts>(letter));
   } else {
     on_letter(*loops_[lane.second], letter);
   }
@@ -386,6 +444,8 @@ void Node::on_letter(Loop& loop, const Letter& letter) {
     if (Session* publisher = loop.dispatch.find(credit->publisher)) {
       loop.dispatch.back_pressure().give_back(*publisher, credit->bytes);
     }
+  } else if (const auto* inserted = std::get_if<Inserted>(&letter)) {
+    on_inserted(loop, *inserted);
   } else if (const auto* answer = std::get_if<RouteAnswer>(&letter)) {
     if (const auto adding = loop.adding_key.find(answer->token); adding != loop.adding_key.end()) {
       if (--loop.adding[adding->second] == 0) loop.adding.erase(adding->second);

@@ -79,7 +79,17 @@ struct Wish {
 struct RouteAnswer {
   std::uint64_t token = 0;
 };
-using Letter = std::variant<LoopBatch, Credit, Wish, RouteAnswer>;
+/// What a burst has for the inbox range.
+struct Inserts {
+  std::vector<InboxDelivery> deliveries;
+};
+/// What became of one of them.
+struct Inserted {
+  std::uint64_t tag = 0;
+  mqtt::PublicationRef publication;
+  std::vector<SharedInbox> refused;  // members of shared groups: another one is to get it
+};
+using Letter = std::variant<LoopBatch, Credit, Wish, RouteAnswer, Inserts, Inserted>;
 
 struct Loop {
   Loop(std::uint16_t at, std::uint16_t loops, std::uint64_t seed,
@@ -93,6 +103,12 @@ struct Loop {
   std::map<std::uint64_t, PendingAck> pending;  // by token
   std::map<std::string, int> adding;
   std::map<std::uint64_t, std::string> adding_key;  // by token
+  struct Waiting {
+    std::uint64_t session = 0;
+    std::uint32_t ticket = 0;
+    int deliveries = 0;
+  };
+  std::map<std::uint64_t, Waiting> waiting;  // publishes that wait for inboxes, by tag
 };
 
 class Node {
@@ -130,9 +146,17 @@ class Node {
 
   std::function<void(Client&, const session::testing::Message&)> on_message;
   std::function<void(Client&, const codec::ControlPacket&)> on_packet;
+  /// A message for an inbox; false: the inbox refuses it.
+  std::function<bool(const InboxTarget&, const mqtt::Publication&)> on_inbox;
+
+  /// A route that is no loop's business: visible at once.
+  dist::RouteResult change_route(dist::RouteChange::Kind kind, const dist::Route& route);
+  /// Letters to the inbox range stay where they are while this is set.
+  bool inboxes_stopped = false;
 
  private:
-  static constexpr std::uint16_t kKeeper = 1000;  // the address of the routes' actor
+  static constexpr std::uint16_t kKeeper = 1000;   // the address of the routes' actor
+  static constexpr std::uint16_t kInboxes = 1001;  // of the inbox range
 
   void post(std::uint16_t from, std::uint16_t to, Letter letter) {
     lanes_[{from, to}].push_back(std::move(letter));
@@ -149,6 +173,9 @@ class Node {
   void send_batches(Loop& loop, session::Session* publisher);
   void on_letter(Loop& loop, const Letter& letter);
   void on_wish(std::uint16_t loop, const Wish& wish);
+  void send_to_inboxes(Loop& loop);
+  void on_inserts(std::uint16_t loop, const Inserts& inserts);
+  void on_inserted(Loop& loop, const Inserted& inserted);
   void propose(std::uint16_t loop);
   void client_got(Client& client, const session::testing::Received& received);
 
@@ -162,6 +189,7 @@ class Node {
   std::shared_ptr<const dist::RouteSnapshot> published_routes_;
   std::shared_ptr<const InterestSnapshot> published_interest_;
   std::uint64_t last_session_ = 0, last_token_ = 0, last_index_ = 0, last_incarnation_ = 0;
+  std::uint64_t last_tag_ = 0;
 };
 
 }  // namespace skald::dispatch::testing

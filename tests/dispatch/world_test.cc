@@ -2,6 +2,7 @@
 //
 // - A publish written after the subscriber's SUBACK came reaches it (P2), exactly once.
 // - Order per publisher, topic and QoS.
+// - The same for inboxes, and the ack leaves only when they have it.
 // - A shared group's message goes to exactly one member; when a member leaves, QoS 1 is not lost.
 // - When all has come to rest, nobody is held up.
 #include <boost/test/unit_test.hpp>
@@ -43,6 +44,9 @@ class World {
       BOOST_REQUIRE(asked != mind.asked.end());
       mind.done.insert(asked->second);
       mind.asked.erase(asked);
+    };
+    node_.on_inbox = [this](const InboxTarget& target, const mqtt::Publication& publication) {
+      return inbox_got(target, publication);
     };
   }
 
@@ -126,7 +130,10 @@ class World {
   void step() {
     Client* client = any();
     if (client == nullptr) return connect();
-    switch (random_.below(20)) {
+    switch (random_.below(21)) {
+      case 20:
+        change_inbox();
+        break;
       case 0:
         subscribe(*client);
         break;
@@ -166,6 +173,78 @@ class World {
         node_.deliver(random_.below(100));
         break;
     }
+  }
+
+  // Inboxes go by numbers that no session has.
+  static constexpr std::uint64_t kInbox = 1'000'000;
+  static constexpr std::uint64_t kInboxes = 3;
+
+  /// Fixed for an inbox and a filter. Of filter `i` the identifier is i + 1.
+  static dist::InboxReceiver inbox_of(std::uint64_t inbox, std::size_t filter) {
+    dist::InboxReceiver receiver;
+    receiver.inbox = "i" + std::to_string(inbox);
+    receiver.qos = static_cast<QoS>((inbox + filter) % 3);
+    receiver.retain_as_published = filter % 2 == 0;
+    receiver.subscription_id = static_cast<std::uint32_t>(filter + 1);
+    return receiver;
+  }
+
+  /// An inbox subscribes, unsubscribes, or turns on or offline.
+  void change_inbox() {
+    const std::uint64_t inbox = random_.below(kInboxes);
+    const std::size_t filter = random_.below(std::size(kFilters));
+    Mind& mind = minds_[kInbox + inbox];
+    const topic::Filter parsed = topic::parse_filter(kFilters[filter]);
+    dist::Route route{"t", std::string(parsed.filter), inbox_of(inbox, filter)};
+    std::get<dist::InboxReceiver>(route.receiver).incarnation = ++incarnation_;
+    if (parsed.shared()) {
+      const bool online = random_.one_in(2);
+      route.receiver = dist::GroupReceiver{
+          std::string(parsed.group),
+          dist::InboxMember{std::get<dist::InboxReceiver>(route.receiver),
+                            online ? Life{NodeId{1}, LifeNumber{1}} : Life{}, 0}};
+    }
+    const bool leave = mind.done.contains(filter) && random_.one_in(2);
+    BOOST_REQUIRE(
+        node_.change_route(leave ? dist::RouteChange::Kind::remove : dist::RouteChange::Kind::add,
+                           route) == dist::RouteResult::done);
+    if (leave) {
+      mind.done.erase(filter);
+      if (filter >= kShared) disturbed_.insert(filter);
+      excuse(kInbox + inbox);
+    } else {
+      mind.done.insert(filter);
+    }
+  }
+
+  /// A full inbox passes a shared message on, sometimes.
+  bool inbox_got(const InboxTarget& target, const mqtt::Publication& publication) {
+    const std::uint64_t inbox = kInbox + std::stoull(std::string(target.client_id.substr(1)));
+    if (target.shared != nullptr && target.qos != QoS::at_most_once && random_.one_in(4)) {
+      disturbed_.insert(target.shared->group->group == "g" ? kShared : kShared + 1);
+      return false;
+    }
+    const std::uint64_t number = std::stoull(std::string(publication.payload()));
+    Sent& sent = sent_.at(number);
+    BOOST_REQUIRE(target.qos <= sent.qos);
+    ++sent.got[inbox];
+    QoS best = QoS::at_most_once;
+    for (const std::uint32_t id : target.subscription_ids) {
+      BOOST_REQUIRE(topic::matches(plain(id - 1), sent.topic));
+      best = std::max(best, inbox_of(inbox - kInbox, id - 1).qos);
+      BOOST_REQUIRE_EQUAL(target.shared != nullptr, id - 1 >= kShared);
+    }
+    BOOST_REQUIRE(!target.subscription_ids.empty());
+    BOOST_REQUIRE(target.qos == std::min(best, sent.qos));
+    if (target.shared != nullptr) return true;
+    BOOST_REQUIRE_LE(target.route, incarnation_);
+    if (sent.topic[0] == 's') return true;
+    BOOST_REQUIRE_EQUAL(sent.got[inbox], 1);
+    std::uint64_t& before =
+        order_[{inbox, sent.publisher, sent.topic, static_cast<int>(target.qos)}];
+    BOOST_REQUIRE_GT(number, before);
+    before = number;
+    return true;
   }
 
   void subscribe(Client& client) {
@@ -224,6 +303,16 @@ class World {
         }
       }
     }
+    for (std::uint64_t inbox = kInbox; inbox < kInbox + kInboxes; ++inbox) {
+      for (const std::size_t filter : minds_[inbox].done) {
+        if (!topic::matches(plain(filter), sent.topic)) continue;
+        if (filter >= kShared) {
+          sent.may[filter].insert(inbox);
+        } else {
+          sent.must.insert(inbox);
+        }
+      }
+    }
     std::string payload = std::to_string(number) + "!";
     if (random_.one_in(10)) payload += std::string(random_.below(5000), 'p');
     client.write(Publish{
@@ -278,6 +367,7 @@ class World {
   std::set<std::size_t> disturbed_;  // shared filters that a member has left
   std::map<std::tuple<std::uint64_t, std::uint64_t, std::string, int>, std::uint64_t> order_;
   std::uint64_t last_ = 0;
+  std::uint64_t incarnation_ = 0;
 };
 
 BOOST_AUTO_TEST_SUITE(world)
