@@ -106,7 +106,7 @@ std::size_t StateMachine::end_session(Work& work, Session& session) {
 }
 
 void StateMachine::run(Work& work, const Tick& tick) {
-  std::size_t left = std::min<std::size_t>(tick.limit, kMaxTick);
+  std::size_t left = std::clamp<std::size_t>(tick.limit, 1, kMaxTick);
   left -= std::min(left, sweep_ended_lives(work, left));
   while (left > 0 && has_numbers(work) && outbox_.size() < kMaxOutbox) {
     Session* session = table_.first_due(work.context.stamp_us);

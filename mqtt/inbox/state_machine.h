@@ -41,7 +41,8 @@ inline constexpr std::size_t kMaxTenantBytes = 255;
 inline constexpr std::size_t kMaxNameBytes = 65535;  // a client id, a user, a filter
 inline constexpr std::size_t kMaxOutbox = 100'000;
 inline constexpr std::uint32_t kDrainGraceS = 30;
-inline constexpr std::uint32_t kMaxTick = 10'000;  // Tick::limit is cut to it
+inline constexpr std::uint32_t kMaxTick =
+    10'000;  // Tick::limit is cut to it; it counts writes, about
 
 class StateMachine {
  public:

@@ -145,7 +145,8 @@ struct Release {
 struct Insert {
   struct Target {
     Name name;
-    Incarnation route = 0;  // of the newest matching subscription: 0 from a retained feed
+    /// Of the newest matching subscription, or of the one that is fed; 0: not checked.
+    Incarnation route = 0;
     codec::QoS qos = codec::QoS::at_least_once;  // 1 or 2
     bool retain = false;                         // the RETAIN flag to send
     std::vector<std::uint32_t> subscription_ids;
@@ -177,7 +178,8 @@ struct Received {
 };
 
 /// The range's own: sessions and wills that are due by the command's stamp, and the sessions of
-/// ended lives, at most `limit` of them. To be repeated while next_due_us() is not later.
+/// ended lives, until about `limit` records are written, at least one session. To be repeated while
+/// next_due_us() is not later.
 struct Tick {
   std::uint32_t limit = 1000;
 };

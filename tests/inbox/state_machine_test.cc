@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "mqtt/inbox/machine.h"
 #include "tests/inbox/harness.h"
 
 namespace skald::inbox {
@@ -167,6 +168,40 @@ BOOST_AUTO_TEST_CASE(numbers_grow_and_never_run_over) {
   BOOST_TEST(refused > 0U);
   BOOST_TEST(refused <= 5000 - kMaxLifecycleOperations);
   BOOST_TEST(range(attach(60)).incarnation > before);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(behind_bytes)
+
+BOOST_AUTO_TEST_CASE(effects_are_taken_by_ticket_while_it_leads) {
+  Machine machine;
+  std::uint64_t stamp_us = kStart;
+  const auto apply = [&machine, &stamp_us](const Command& command) {
+    auto applied = machine.apply({.stamp_us = ++stamp_us, .lane = {}}, encode_command(command));
+    BOOST_REQUIRE(applied.ok());
+    return std::move(applied->effects);
+  };
+  Insert insert;
+  insert.targets.push_back(
+      {.name = kName, .subscription_ids = {}, .shared_group = {}, .shared_filter = {}});
+  BOOST_TEST(apply({{}, {attach(60)}}).empty());
+  BOOST_TEST(apply({{publication("1")}, {insert}}).empty());  // does not lead
+  BOOST_TEST(machine.leader_started(1, stamp_us).empty());
+  const auto two = apply({{publication("2")}, {insert, insert}});
+  const auto three = apply({{publication("3")}, {insert}});
+  const auto four = apply({{publication("4")}, {insert}});
+  BOOST_REQUIRE_EQUAL(two.size(), 1);
+  BOOST_TEST(machine.take(two[0].second).size() == 2U);
+  BOOST_TEST(machine.take(two[0].second).empty());
+  const auto last = machine.take(four[0].second);
+  BOOST_REQUIRE_EQUAL(last.size(), 1);
+  BOOST_TEST(std::get<Deliver>(last[0]).publication->payload() == "4");
+  BOOST_TEST(machine.take(three[0].second).empty());
+  const auto five = apply({{publication("5")}, {insert}});
+  machine.leader_stopped();
+  BOOST_TEST(machine.take(five[0].second).empty());
+  BOOST_TEST(!machine.apply({.stamp_us = ++stamp_us, .lane = {}}, "x").ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
