@@ -207,10 +207,10 @@ def counted(rows):
 
 def conformance_page(tables):
     out = ["# Conformance", "",
-           "Every normative statement of MQTT 3.1.1 and 5.0 (appendix B of each), in our words, and "
-           "the tests that", "show it. Made by `tests/conformance/conformance.py write` from the "
-           "files beside it, which say what the", "columns mean; a test fails when this page is not "
-           "theirs.", ""]
+           "Every normative statement of MQTT 3.1.1 and 5.0 (appendix B of each), in our words, and",
+           "the tests that show it. Made by `tests/conformance/conformance.py write` from the files",
+           "beside it, which say what the columns mean; a test fails when this page is not theirs.",
+           ""]
     for name, rows in tables:
         out.append(f"* {TABLES[name][0]}: {len(rows)} statements: {counted(rows)}")
     for name, rows in tables:
@@ -240,11 +240,11 @@ def measured(folder=HERE):
 
 def attack_page(rows, costs):
     out = ["# Attacks", "",
-           "The project's list of attack classes: what the broker does, and the tests that show it. "
-           "Memory is that of", "the node's process: its peak during the case, and how much that is "
-           "more than before it. *Others* is", "the longest that another client of the node waited "
-           "for PINGRESP meanwhile; the runner also checks", "after each case that such a client is "
-           "served. Measured on two busy cores.", "",
+           "The project's list of attack classes: what the broker does, and the tests that show it.",
+           "Memory is that of the node's process: its peak during the case, and how much that is",
+           "more than before it. *Others* is the longest that another client of the node waited for",
+           "PINGRESP meanwhile; the runner also checks after each case that such a client is served.",
+           "Measured on two busy cores.", "",
            "Made by `tests/conformance/conformance.py` from the files beside it.", "",
            f"{len(rows)} classes: {counted(rows)}", "",
            "| class | what | reply | test | peak, MB | more, MB | others, ms |",

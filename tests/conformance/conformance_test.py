@@ -1,4 +1,4 @@
-"""The tables of tests/conformance: complete, true of the tests that there are, and their pages up to
+"""The tables of tests/conformance: complete, true of the tests that there are, their pages up to
 date; and each of these checks can fail.
 
 Prints `N passed, N failed` last.

@@ -1,4 +1,4 @@
-"""From CONNECT to the end, statement by statement: what a CONNECT may hold, what is said to it, what
+"""From CONNECT to the end, statement by statement: what CONNECT may hold, what is said to it, what
 counts after a refusal, what is left of a will, and how a connection ends."""
 import sys
 import time

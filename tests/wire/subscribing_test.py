@@ -1,10 +1,10 @@
-"""Subscriptions, statement by statement: what SUBSCRIBE replaces, what UNSUBSCRIBE takes away, which
+"""Subscriptions, statement by statement: what SUBSCRIBE replaces and UNSUBSCRIBE takes away, which
 topic names are the same, and what a subscription is told of what is retained."""
 import sys
 
 from harness import brokers, check, equal, main
-from mqtt import (PINGREQ, PINGRESP, prop, puback, publish, suback, subscribe, unsuback, unsubscribe,
-                  user)
+from mqtt import (PINGREQ, PINGRESP, prop, puback, publish, suback, subscribe, unsuback,
+                  unsubscribe, user)
 from retaining import retain, silent
 
 BOTH = brokers(1, 4)
