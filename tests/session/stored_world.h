@@ -72,6 +72,12 @@ class ClientModel {
   std::uint64_t last_number_ = 0;
 };
 
+/// What was read of a queue.
+struct Reading {
+  std::vector<inbox::Seq> seqs;
+  inbox::Seq end = 0;
+};
+
 class StoredWorld {
  public:
   /// A number below the given one.
@@ -114,10 +120,6 @@ class StoredWorld {
   struct Queued {
     mqtt::PublicationRef publication;
     codec::QoS qos;
-  };
-  struct Reading {
-    std::vector<inbox::Seq> seqs;
-    inbox::Seq end = 0;
   };
 
   void connect();
