@@ -438,6 +438,7 @@ void StoredWorld::heal() {
     for (int i = 0; i < 40; ++i) work(0);
     for (const Received& packet : peer_->received_packets()) client_.receive(packet);
     while (!client_.acks.empty()) client_.ack(0);
+    if (queue_.empty() && received_.empty() && accepted_.empty() && client_.outgoing.empty()) break;
   }
   if (!queue_.empty()) fail("messages left");
   if (!received_.empty()) fail("receipts left");
