@@ -58,8 +58,8 @@ void StateMachine::leave_behind(Work& work, Session& session, const Attach& atta
   const bool is_client = session.user() == attach.user;
   // Going on in time cancels a delayed will; a session that ends, or no delay, has it published. A
   // drained node's will waits for nothing but the client.
-  const bool is_canceled = (resumes && (!was_online || session.will_delay_s > 0)) ||
-                           (!was_online && session.drained && is_client);
+  const bool is_canceled =
+      (resumes && session.will_delay_s > 0) || (!was_online && session.drained && is_client);
   if (session.will && !is_canceled) publish_will(work, session);
   session.will = {};
   if (was_online) --usage_of(session).online;
