@@ -240,11 +240,11 @@ def measured(folder=HERE):
 
 def attack_page(rows, costs):
     out = ["# Attacks", "",
-           "The project's list of attack classes: what the broker does, and the tests that show it.",
-           "Memory is that of the node's process: its peak during the case, and how much that is",
-           "more than before it. *Others* is the longest that another client of the node waited for",
-           "PINGRESP meanwhile; the runner also checks after each case that it is served. Measured",
-           "on two busy cores.", "",
+           "The project's list of attack classes: what the broker does, and the tests that show",
+           "it. Memory is that of the node's process: its peak during the case, and how much that",
+           "is more than before it. *Others* is the longest that another client of the node waited",
+           "for PINGRESP meanwhile; the runner also checks after each case that it is served.",
+           "Measured on two busy cores.", "",
            "Made by `tests/conformance/conformance.py` from the files beside it.", "",
            f"{len(rows)} classes: {counted(rows)}", "",
            "| class | what | reply | test | peak, MB | more, MB | others, ms |",

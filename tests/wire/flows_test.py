@@ -4,8 +4,8 @@ import sys
 import time
 
 from harness import Broker, brokers, check, equal, main
-from mqtt import (PINGREQ, PINGRESP, Packet, connect, prop, puback, pubcomp, publish, pubrec, pubrel,
-                  suback, subscribe, unsuback, unsubscribe)
+from mqtt import (PINGREQ, PINGRESP, Packet, connect, prop, puback, pubcomp, publish, pubrec,
+                  pubrel, suback, subscribe, unsuback, unsubscribe)
 
 BOTH = brokers(1, 4)
 OWN = brokers(None)

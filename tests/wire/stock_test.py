@@ -1,7 +1,9 @@
-"""Stock clients as apt has them, against the node: mosquitto_pub and mosquitto_sub, paho,
-node-mqtt. A client that is not installed is a visible skip."""
+"""Stock clients against the node: mosquitto_pub and mosquitto_sub, paho and node-mqtt as apt has
+them, and those of other languages that `./dev clients` builds. One that is not there is a visible
+skip."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from mqtt import PINGREQ, PINGRESP, prop, publish
 sys.path.append("/usr/lib/python3/dist-packages")
 try:
     import paho.mqtt.client as paho
+    from paho.mqtt import __version__ as paho_version
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
     from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -312,6 +315,15 @@ client.on('message', (topic, message, packet) => {
 """
 
 
+def stream_is_whole(name, version, got):
+    """What all of these clients send themselves: 300 small messages and a large one."""
+    small = [m for m in got if m["topic"] == f"{name}/{version}"]
+    for qos in range(3):
+        mine = [int(m["text"]) for m in small if m["qos"] == qos]
+        equal(mine, list(range(qos, 300, 3)), f"QoS {qos} in order")
+    equal([(m["size"], m["qos"]) for m in got if m["topic"] == f"{name}/more"], [(200_000, 1)])
+
+
 def test_node_mqtt(broker):
     environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
     if subprocess.run([have("node"), "-e", "require('mqtt')"], env=environment, check=False,
@@ -323,13 +335,40 @@ def test_node_mqtt(broker):
                               timeout=PATIENCE * 2, check=False)
         equal(done.returncode, 0, done.stderr[-500:])
         got = json.loads(done.stdout)
-        small = [m for m in got if m["topic"] == f"js/{version}"]
-        for qos in range(3):
-            mine = [int(m["text"]) for m in small if m["qos"] == qos]
-            equal(mine, list(range(qos, 300, 3)), f"QoS {qos} in order")
-        equal([(m["size"], m["qos"]) for m in got if m["topic"] == "js/more"], [(200_000, 1)])
+        stream_is_whole("js", version, got)
         if version == 5:
-            equal(small[0]["properties"].get("userProperties"), {"a": "b"})
+            small = next(m for m in got if m["topic"] == "js/5")
+            equal(small["properties"].get("userProperties"), {"a": "b"})
+
+
+# -- clients of other languages, built by `./dev clients`
+
+BUILT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build-clients")
+
+
+def built_client(broker, name, version, file):
+    command = [os.path.join(BUILT, file)]
+    if not os.path.exists(command[0]):
+        raise Skip(f"{file} is not there: ./dev clients builds it")
+    if name == "java":
+        folder = os.path.join(BUILT, "java")
+        command = ["java", "-cp", f"{folder}:{folder}/*", "Client"]
+    done = subprocess.run([*command, str(broker.port)], capture_output=True, text=True,
+                          timeout=PATIENCE * 3, check=False)
+    equal(done.returncode, 0, done.stderr[-500:])
+    stream_is_whole(name, version, json.loads(done.stdout))
+
+
+def test_paho_for_go(broker):
+    built_client(broker, "go", 4, "go")
+
+
+def test_rumqttc_for_rust(broker):
+    built_client(broker, "rust", 5, "rust")
+
+
+def test_paho_for_java(broker):
+    built_client(broker, "java", 5, "java/Client.class")
 
 
 # -- all together
@@ -355,5 +394,20 @@ def test_clients_of_all_kinds_together(broker):
         check(time.monotonic() - started < PATIENCE, "in time")
 
 
+def versions():
+    """For the record: what the clients of apt call themselves."""
+    if shutil.which("mosquitto_sub"):
+        said = subprocess.run(["mosquitto_sub", "--help"], capture_output=True, text=True,
+                              check=False).stdout.splitlines()
+        print("client: " + next((line for line in said if "version" in line), "mosquitto_sub"))
+    if paho:
+        print(f"client: paho for Python {paho_version}")
+    package = "/usr/share/nodejs/mqtt/package.json"
+    if os.path.exists(package):
+        with open(package, encoding="utf-8") as file:
+            print(f"client: node-mqtt {json.load(file)['version']}")
+
+
 if __name__ == "__main__":
+    versions()
     sys.exit(main(globals()))
