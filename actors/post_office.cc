@@ -111,6 +111,7 @@ void PostOffice::tick() {
     static_cast<SessionTimer&>(timer).session->on_timer();
   });
   dispatch_.back_pressure().tick(now_ms_);
+  dispatch_.fed_memory().tick(now_ms_);
 }
 
 // -- connections

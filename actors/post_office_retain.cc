@@ -15,6 +15,8 @@ namespace {
 /// clients get theirs.
 constexpr std::size_t kFeedPerRound = 128;
 constexpr std::size_t kFeedsPerRound = 4;
+/// What a feed may look at in one round: a quarter of a millisecond.
+constexpr std::size_t kFeedStepsPerRound = 2048;
 
 ReasonCode refusal_of(retain::StoreResult result) {
   switch (result) {
@@ -125,9 +127,10 @@ void PostOffice::feed_some() {
 
 /// True when the session could take more at once; otherwise its next progress brings it back.
 bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
+  std::size_t steps = kFeedStepsPerRound;
   for (std::size_t i = 0; i < kFeedPerRound; ++i) {
-    const mqtt::PublicationRef* message = feed.next(*retained_, session.tenant(), now_ms_);
-    if (message == nullptr) return false;
+    const mqtt::PublicationRef* message = feed.next(*retained_, session.tenant(), now_ms_, steps);
+    if (message == nullptr) return !feed.empty();
     const retain::Feed::Wanted& wanted = feed.head();
     const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
     if (own) continue;
@@ -142,6 +145,7 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     session.deliver(feed_forms_, {.granted = wanted.qos,
                                   .retain = true,  // [MQTT-3.3.1-8]
                                   .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+    dispatch_.fed_memory().remember(session.number, wanted.filter, **message, now_ms_);
     dispatch_.mark_dirty(session);  // only now: a flush without bytes would call us again at once
   }
   return true;

@@ -1,6 +1,7 @@
 #include "mqtt/retain/feed.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace skald::retain {
 
@@ -20,25 +21,29 @@ void Feed::cancel(std::string_view filter) {
 
 void Feed::finish_head() {
   line_.pop_front();
-  messages_ = {};
-  position_ = 0;
+  walk_.reset();
+  last_ = back_ = nullptr;
 }
 
 const mqtt::PublicationRef* Feed::next(const RetainSnapshot& now, std::string_view tenant,
-                                       mqtt::TimeMs now_ms) {
+                                       mqtt::TimeMs now_ms, std::size_t& steps) {
   while (!line_.empty()) {
-    if (line_.front().from) {
-      messages_ = line_.front().from->match(tenant, line_.front().wanted.filter);
-      line_.front().from.reset();
+    if (!walk_) {
+      const Waiting& head = line_.front();
+      walk_.emplace(head.from, tenant, head.wanted.filter);
     }
-    while (position_ < messages_.size()) {
-      const mqtt::PublicationRef& message = messages_[position_++];
-      const mqtt::PublicationRef* stored = now.find(tenant, message->topic());
-      const std::uint64_t expiry = message->info().expiry_ms;
-      const bool stale = stored == nullptr || &**stored != &*message;
-      if (!stale && (expiry == 0 || expiry > now_ms)) return &message;
+    for (;;) {
+      last_ = back_ != nullptr ? std::exchange(back_, nullptr) : walk_->next(steps);
+      if (last_ == nullptr) break;
+      const mqtt::Publication& message = **last_;
+      const mqtt::PublicationRef* stored = now.find(tenant, message.topic());
+      const std::uint64_t expiry = message.info().expiry_ms;
+      const bool stale = stored == nullptr || &**stored != &message;
+      if (!stale && (expiry == 0 || expiry > now_ms)) return last_;
     }
+    if (!walk_->done()) return nullptr;
     finish_head();
+    if (steps == 0) return nullptr;
   }
   return nullptr;
 }

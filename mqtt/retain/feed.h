@@ -2,18 +2,22 @@
 // them.
 //
 // Owned by the session's post office. Subscriptions wait in line with their filter and the snapshot
-// of the moment when they became visible; the messages of the one at the head are looked up in it
-// when its turn comes, so a session holds one list at a time. A message is passed over when the
+// of the moment when they became visible; the one at the head is walked through in it, a few steps
+// at a time (RetainWalk), so that no filter holds up a loop. A message is passed over when the
 // topic has got another one, or none, since that moment: that one has been, or will be, delivered
-// live.
+// live. What becomes of a message is not this file's: it is written to the session, or inserted
+// into its queue when that is persistent.
+//
+// A line keeps the snapshots of its subscriptions: what they hold and was replaced since stays in
+// memory until the feed is over.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "mqtt/codec/types.h"
 #include "mqtt/publication.h"
@@ -38,12 +42,13 @@ class Feed {
   /// The client has unsubscribed.
   void cancel(std::string_view filter);
 
-  /// The next message to deliver, for head(); null when the line is empty. `now` is the current
-  /// snapshot, looked at for every message. The pointer is valid until the next call.
+  /// The next message to deliver, for head(). Null: the line is empty, or `steps` have run out,
+  /// which go down by one for each node looked at; call again in the next round. `now` is the
+  /// current snapshot, looked at for every message. The pointer is valid until the next call.
   const mqtt::PublicationRef* next(const RetainSnapshot& now, std::string_view tenant,
-                                   mqtt::TimeMs now_ms);
+                                   mqtt::TimeMs now_ms, std::size_t& steps);
   /// Puts the last message of next() back: it could not be delivered yet.
-  void put_back() { --position_; }
+  void put_back() { back_ = last_; }
   /// What the last message of next() is for.
   const Wanted& head() const { return line_.front().wanted; }
   bool empty() const { return line_.empty(); }
@@ -51,14 +56,15 @@ class Feed {
  private:
   struct Waiting {
     Wanted wanted;
-    SnapshotRef from;  // null once looked up
+    SnapshotRef from;
   };
 
   void finish_head();
 
   std::deque<Waiting> line_;
-  std::vector<mqtt::PublicationRef> messages_;  // of the head, once looked up
-  std::size_t position_ = 0;
+  std::optional<RetainWalk> walk_;              // of the head, once begun
+  const mqtt::PublicationRef* last_ = nullptr;  // of next()
+  const mqtt::PublicationRef* back_ = nullptr;  // put back
 };
 
 }  // namespace skald::retain

@@ -23,6 +23,12 @@ const mqtt::PublicationRef* RetainSnapshot::find(std::string_view tenant,
   return trie == nullptr ? nullptr : trie->find(topic);
 }
 
+RetainWalk::RetainWalk(std::shared_ptr<const RetainSnapshot> in, std::string_view tenant,
+                       std::string_view filter)
+    : in_(std::move(in)) {
+  if (const auto* trie = in_->tries_.find(tenant)) walk_.emplace(*trie, filter);
+}
+
 StateMachine::Applied StateMachine::apply(const range::ApplyContext& context,
                                           const Command& command) {
   SKALD_ASSERT(!rebuilding_);

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -40,13 +41,37 @@ class RetainSnapshot {
   explicit RetainSnapshot(topic::TenantTries<mqtt::PublicationRef> tries)
       : tries_(std::move(tries)) {}
 
-  /// Every stored message that `filter` matches, in no useful order; some may have expired.
+  /// Every stored message that `filter` matches, in no useful order; some may have expired. All at
+  /// once: RetainWalk does it in pieces.
   std::vector<mqtt::PublicationRef> match(std::string_view tenant, std::string_view filter) const;
   /// Null when there is none.
   const mqtt::PublicationRef* find(std::string_view tenant, std::string_view topic) const;
 
  private:
+  friend class RetainWalk;
+
   topic::TenantTries<mqtt::PublicationRef> tries_;
+};
+
+/// The messages of a snapshot that a filter matches, in pieces: whatever the filter and however
+/// many there are, a piece takes as long as its steps (about 100 ns each, out of cache). Keeps the
+/// snapshot.
+class RetainWalk {
+ public:
+  /// Requires: `in` is not null, the filter is valid and without `$share/`.
+  RetainWalk(std::shared_ptr<const RetainSnapshot> in, std::string_view tenant,
+             std::string_view filter);
+
+  /// The next one; valid as long as this object. Null: there is none any more (done()), or `steps`
+  /// have run out.
+  const mqtt::PublicationRef* next(std::size_t& steps) {
+    return walk_ ? walk_->next(steps) : nullptr;
+  }
+  bool done() const { return !walk_ || walk_->done(); }
+
+ private:
+  std::shared_ptr<const RetainSnapshot> in_;
+  std::optional<topic::FilterTrie<mqtt::PublicationRef>::NameWalk> walk_;  // absent: no such tenant
 };
 
 class StateMachine {

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "config/base/assert.h"
 #include "mqtt/topic/persistent_map.h"
@@ -99,8 +100,12 @@ class FilterTrie {
   /// `filter` matches, each once, in no useful order. Requires: a valid filter, without `$share/`.
   template <class F>
   void match_names(std::string_view filter, F&& on_match) const {
-    visit_names(root_, filter, true, on_match);
+    NameWalk walk(*this, filter);
+    for (std::size_t steps = SIZE_MAX; const V* found = walk.next(steps);) on_match(*found);
   }
+
+  /// match_names in pieces. Requires: the trie stays as it is meanwhile (a copy does).
+  class NameWalk;
 
   /// Calls visit(const std::string& filter, const V&) for all filters, sorted level by level.
   template <class F>
@@ -169,43 +174,6 @@ class FilterTrie {
   }
 
   template <class F>
-  void visit_names(const Node& node, std::string_view rest, bool first, F& on_match) const {
-    bool more = true;
-    const std::string_view level = next_level(rest, more);
-    const auto hidden = [first](std::string_view key) {  // [MQTT-4.7.2-1]
-      return first && key.starts_with('$');
-    };
-    if (level == "#") {
-      if (!first && node.has_value) on_match(node.value);
-      node.children.for_each([&](const MapEntry<Node>& child) {
-        if (!hidden(child.key())) visit_all(child.value, on_match);
-      });
-    } else if (level == "+") {
-      node.children.for_each([&](const MapEntry<Node>& child) {
-        if (!hidden(child.key())) visit_child(child.value, rest, more, on_match);
-      });
-    } else if (const Node* child = node.children.find(hashed(level))) {
-      visit_child(*child, rest, more, on_match);
-    }
-  }
-
-  template <class F>
-  void visit_child(const Node& child, std::string_view rest, bool more, F& on_match) const {
-    if (more) {
-      visit_names(child, rest, false, on_match);
-    } else if (child.has_value) {
-      on_match(child.value);
-    }
-  }
-
-  template <class F>
-  static void visit_all(const Node& node, F& on_match) {
-    if (node.has_value) on_match(node.value);
-    node.children.for_each(
-        [&on_match](const MapEntry<Node>& child) { visit_all(child.value, on_match); });
-  }
-
-  template <class F>
   static void for_each_below(const Node& node, std::string& prefix, F& visit) {
     for (const MapEntry<Node>* entry : node.children.sorted_entries()) {
       const std::size_t size = prefix.size();
@@ -220,6 +188,84 @@ class FilterTrie {
   Node root_;
   SeededHash hash_;
   std::size_t size_ = 0;
+};
+
+template <class V>
+class FilterTrie<V>::NameWalk {
+ public:
+  /// Requires: a valid filter, without `$share/`.
+  NameWalk(const FilterTrie& names, std::string_view filter) : names_(&names), filter_(filter) {}
+
+  /// The next name that matches. Null: there is none any more (done()), or `steps` ran out, which
+  /// go down by one for each node looked at; then it goes on from there with the next call.
+  const V* next(std::size_t& steps) {
+    if (!begun_) {
+      begun_ = true;
+      if (const V* found = descend(names_->root_, 0, steps)) return found;
+    }
+    while (!path_.empty() && steps > 0) {
+      --steps;
+      const MapEntry<Node>* child = path_.back().children.next();
+      if (child == nullptr) {
+        path_.pop_back();
+      } else if (path_.size() > 1 || !top_is_first_level_ || !child->key().starts_with('$')) {
+        if (const V* found = visit(child->value, path_.back(), steps)) return found;
+      }
+    }
+    return nullptr;
+  }
+
+  bool done() const { return begun_ && path_.empty(); }
+
+ private:
+  static constexpr std::size_t kAll = SIZE_MAX;
+
+  /// Children that a wildcard matches.
+  struct Level {
+    typename PersistentMap<Node>::Walk children;
+    std::size_t rest;  // where the filter goes on below them; its size + 1: nowhere; kAll: `#`
+  };
+
+  const V* visit(const Node& node, const Level& level, std::size_t& steps) {
+    if (level.rest != kAll) return descend(node, level.rest, steps);
+    const V* found = node.has_value ? &node.value : nullptr;
+    push(node, kAll);
+    return found;
+  }
+
+  /// From `node` on, whose own level matched, by the filter from `at` on, to the next wildcard.
+  const V* descend(const Node& start, std::size_t at, std::size_t& steps) {
+    const Node* node = &start;
+    while (at <= filter_.size()) {
+      std::string_view rest = std::string_view(filter_).substr(at);
+      bool more = true;
+      const std::string_view level = next_level(rest, more);
+      const std::size_t below = at + level.size() + 1;
+      // [MQTT-4.7.2-1]: of the first level, a wildcard does not match what begins with `$`.
+      if (level == "#" || level == "+") {
+        top_is_first_level_ |= at == 0;
+        const V* found = level == "#" && at > 0 && node->has_value ? &node->value : nullptr;
+        push(*node, level == "#" ? kAll : below);
+        return found;
+      }
+      node = node->children.find(names_->hashed(level));
+      if (node == nullptr) return nullptr;
+      steps -= steps > 0 ? 1 : 0;
+      at = below;
+    }
+    return node->has_value ? &node->value : nullptr;
+  }
+
+  void push(const Node& node, std::size_t rest) {
+    if (node.children.empty()) return;
+    path_.push_back({typename PersistentMap<Node>::Walk(node.children), rest});
+  }
+
+  const FilterTrie* names_;
+  std::string filter_;
+  std::vector<Level> path_;  // at most one a level
+  bool begun_ = false;
+  bool top_is_first_level_ = false;  // the children of path_.front() are those of the root
 };
 
 }  // namespace skald::topic

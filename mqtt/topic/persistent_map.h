@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -189,6 +190,7 @@ class PersistentMap {
  private:
   static constexpr unsigned kBits = 5;
   static constexpr unsigned kHashBits = 64;
+  static constexpr unsigned kMaxDepth = kHashBits / kBits + 2;  // branches on a path, a list last
 
   struct Branch;
 
@@ -208,6 +210,47 @@ class PersistentMap {
     std::uintptr_t bits_ = 0;
   };
 
+ public:
+  /// Gives all entries one after the other, in the order of for_each. Requires: the map stays as it
+  /// is meanwhile (a copy does).
+  class Walk {
+   public:
+    explicit Walk(const PersistentMap& map) : first_(map.root_) {
+      if (first_.is_branch()) push(std::exchange(first_, Slot()).branch());
+    }
+
+    /// Null at the end.
+    const Entry* next() {
+      if (!first_.empty()) return std::exchange(first_, Slot()).entry();
+      while (depth_ > 0) {
+        Frame& top = path_[depth_ - 1];
+        if (top.next == top.branch->count((depth_ - 1) * kBits)) {
+          --depth_;
+          continue;
+        }
+        const Slot slot = top.branch->slots()[top.next++];
+        if (!slot.is_branch()) return slot.entry();
+        push(slot.branch());
+      }
+      return nullptr;
+    }
+
+   private:
+    struct Frame {
+      const Branch* branch;
+      unsigned next;
+    };
+
+    void push(const Branch* branch) { path_[depth_++] = {branch, 0}; }
+
+    Slot first_;  // of a map of one entry
+    unsigned depth_ = 0;
+    union {  // not initialised: most maps are shallow
+      std::array<Frame, kMaxDepth> path_;
+    };
+  };
+
+ private:
   /// The occupied slots follow the object. `bitmap` says which they are; in a list, how many.
   struct Branch : Counted {
     std::uint32_t bitmap = 0;

@@ -62,7 +62,42 @@ BOOST_AUTO_TEST_CASE(against_the_definition) {
       std::multiset<std::string> found;
       trie.match_names(filter, [&found](const std::string& one) { found.insert(one); });
       BOOST_REQUIRE_MESSAGE(found == wanted, "seed " << seed << ", filter " << filter);
+      // The same in pieces, from a copy, while the trie changes.
+      if (!random.one_in(4)) continue;
+      const auto copy = trie;
+      topic::FilterTrie<std::string>::NameWalk walk(copy, filter);
+      std::multiset<std::string> pieces;
+      while (!walk.done()) {
+        std::size_t steps = random.between(1, 4);
+        while (const std::string* one = walk.next(steps)) pieces.insert(*one);
+        BOOST_REQUIRE(steps == 0 || walk.done());
+        const std::string other = random_text(random, false);
+        trie.at_or_insert(other) = other;
+        names.insert(other);
+      }
+      BOOST_REQUIRE_MESSAGE(pieces == wanted, "seed " << seed << ", filter " << filter);
     }
+  }
+}
+
+/// Many names at one level, and a filter that matches none of many: no call does more than its
+/// steps.
+BOOST_AUTO_TEST_CASE(in_pieces) {
+  topic::FilterTrie<int> trie(1);
+  for (int i = 0; i < 50'000; ++i) trie.at_or_insert("a/" + std::to_string(i) + "/x") = i;
+  for (const auto& [filter, want] : {std::pair<const char*, std::size_t>{"#", 50'000},
+                                     {"a/+/x", 50'000},
+                                     {"a/+/y", 0},
+                                     {"+/777/#", 1}}) {
+    topic::FilterTrie<int>::NameWalk walk(trie, filter);
+    std::size_t found = 0;
+    std::size_t calls = 0;
+    for (; !walk.done(); ++calls) {
+      for (std::size_t steps = 1000; walk.next(steps) != nullptr;) ++found;
+    }
+    BOOST_CHECK_EQUAL(found, want);
+    BOOST_CHECK_GE(calls, want == 1 ? 1U : 50U);
+    BOOST_CHECK_LE(calls, 300U);
   }
 }
 
@@ -90,6 +125,7 @@ BOOST_AUTO_TEST_SUITE_END()
 struct World {
   StateMachine machine{Limits{}};
   std::uint64_t sequence = 0;
+  std::size_t steps = 1000;  // of one call
 
   void store(std::string_view topic, std::string_view payload, mqtt::TimeMs expiry_ms = 0) {
     range::ApplyContext context;
@@ -107,7 +143,12 @@ struct World {
   }
   /// "topic=payload", or empty at the end.
   std::string next(Feed& feed, mqtt::TimeMs now_ms = 1) const {
-    const mqtt::PublicationRef* found = feed.next(*now(), "t", now_ms);
+    const mqtt::PublicationRef* found = nullptr;
+    do {
+      std::size_t left = steps;
+      found = feed.next(*now(), "t", now_ms, left);
+      BOOST_REQUIRE(found != nullptr || left == 0 || feed.empty());
+    } while (found == nullptr && !feed.empty());
     if (found == nullptr) return {};
     return std::string((*found)->topic()) + "=" + std::string((*found)->payload());
   }
@@ -225,6 +266,7 @@ BOOST_AUTO_TEST_CASE(random_changes_meanwhile) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);
     World world;
+    world.steps = random.between(1, 20);
     std::map<std::string, std::string> content;
     const auto change = [&] {
       const std::string topic = std::string(1, static_cast<char>('a' + random.below(3))) + "/" +
