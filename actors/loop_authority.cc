@@ -12,14 +12,15 @@ using codec::ReasonCode;
 
 namespace {
 
-ReasonCode reason_of(LoginResult result) {
+ReasonCode reason_of(LoginResult result, bool is_v5) {
   switch (result) {
     case LoginResult::yes:
       return ReasonCode::success;
     case LoginResult::no:
       return ReasonCode::bad_user_name_or_password;
     case LoginResult::limited:
-      return ReasonCode::connection_rate_exceeded;
+      // 3.x knows "server unavailable", which says to try again at once, and "not authorized".
+      return is_v5 ? ReasonCode::connection_rate_exceeded : ReasonCode::not_authorized;
     case LoginResult::busy:
       return ReasonCode::server_busy;
     case LoginResult::unavailable:
@@ -47,7 +48,8 @@ void LoopAuthority::on_connect(const codec::Connect& connect, const auth::Origin
     return;
   }
   const std::uint64_t token = ++last_token_;
-  waiting_.emplace(token, Waiting{std::move(done), admission.identity});
+  waiting_.emplace(
+      token, Waiting{std::move(done), admission.identity, connect.version == codec::Version::v5});
   caf::anon_send(node_.gatekeeper, Credentials{.token = token,
                                                .loop = loop_,
                                                .known = admission.known,
@@ -63,7 +65,7 @@ void LoopAuthority::on_verdict(const CredentialVerdict& verdict) {
   if (found == waiting_.end()) return;
   const Waiting asked = std::move(found->second);
   waiting_.erase(found);
-  ReasonCode reason = reason_of(verdict.result);
+  ReasonCode reason = reason_of(verdict.result, asked.is_v5);
   if (reason == ReasonCode::success) {
     // The rules may have changed while the password was compared.
     const bool stale = !asked.identity || directory().is_stale(*asked.identity, false);

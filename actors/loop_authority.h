@@ -49,6 +49,7 @@ class LoopAuthority final : public auth::Authority, public session::ReceiveRight
   struct Waiting {
     OnConnect done;
     auth::IdentityRef identity;  // null: an unknown name
+    bool is_v5 = false;
   };
 
   NodeState& node_;
