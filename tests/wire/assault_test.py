@@ -16,7 +16,7 @@ MB = 1 << 20
 
 def slack(bytes_allowed):
     """What memory may grow by: ASan keeps what was freed for a while."""
-    return bytes_allowed * 6 + 64 * MB if sanitized() else bytes_allowed
+    return bytes_allowed * 6 + 320 * MB if sanitized() else bytes_allowed
 
 
 def time_factor():
