@@ -6,18 +6,22 @@ namespace skald::actors {
 
 namespace {
 
-std::int64_t read_ms(clockid_t clock) {
+std::int64_t read_us(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
 }
 
 }  // namespace
 
-Clock::Clock() : offset_ms_(read_ms(CLOCK_REALTIME) - read_ms(CLOCK_BOOTTIME)) {}
+Clock::Clock() : offset_us_(read_us(CLOCK_REALTIME) - read_us(CLOCK_BOOTTIME)) {}
 
-std::uint64_t Clock::now_ms() const {
-  return static_cast<std::uint64_t>(read_ms(CLOCK_BOOTTIME) + offset_ms_);
+std::uint64_t Clock::monotonic_us() { return static_cast<std::uint64_t>(read_us(CLOCK_BOOTTIME)); }
+
+std::uint64_t Clock::now_us() const {
+  return static_cast<std::uint64_t>(read_us(CLOCK_BOOTTIME) + offset_us_);
 }
+
+std::uint64_t Clock::now_ms() const { return now_us() / 1000; }
 
 }  // namespace skald::actors

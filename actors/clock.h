@@ -13,9 +13,13 @@ class Clock {
 
   /// Milliseconds since the epoch by node time.
   std::uint64_t now_ms() const;
+  /// The same in microseconds.
+  std::uint64_t now_us() const;
+  /// Microseconds of CLOCK_BOOTTIME.
+  static std::uint64_t monotonic_us();
 
  private:
-  std::int64_t offset_ms_;  // wall clock minus boot time at start
+  std::int64_t offset_us_;  // wall clock minus boot time at start
 };
 
 }  // namespace skald::actors

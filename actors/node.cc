@@ -16,7 +16,7 @@
 #include "actors/gatekeeper.h"
 #include "actors/logging.h"
 #include "actors/post_office.h"
-#include "actors/service_actors.h"
+#include "actors/route_keeper.h"
 #include "actors/session_actor.h"
 #include "config/file.h"
 #include "config/keys.h"
@@ -24,6 +24,13 @@
 #include "kv/store/data_directory.h"
 #include "kv/store/file_system.h"
 #include "mqtt/auth/load_directory.h"
+#include "actors/store/background.h"
+#include "actors/store/log_writer.h"
+#include "actors/store/store_actor.h"
+#include "kv/store/data_directory.h"
+#include "kv/store/file_system.h"
+#include "kv/store/memory_engine.h"
+#include "kv/store/memory_log_store.h"
 
 namespace skald::actors {
 
@@ -33,6 +40,7 @@ namespace {
 constexpr std::chrono::seconds kStopGrace{10};
 /// Kept free for files, listeners and peers.
 constexpr std::uint64_t kReservedDescriptors = 200;
+constexpr StoreKind kStores[] = {StoreKind::dist, StoreKind::inbox, StoreKind::retain};
 
 caf::actor_system_config& configure(caf::actor_system_config& config, std::size_t workers) {
   config.add_message_types<caf::id_block::skald>();
@@ -84,19 +92,14 @@ class Node {
     auto users = load_users(state_.options);
     if (!users) return users.error();
     state_.users = std::move(*users);
-    if (!state_.options.node.data_dir.empty()) {
-      auto opened =
-          store::DataDirectory::open(files_, state_.options.node.data_dir, NodeId{random_u64()});
-      if (!opened) return opened.error();
-      data_ = std::move(*opened);
-      state_.life.node = data_->node();
-    }
     std::vector<ListeningSocket> sockets;
     for (const config::Listener& listener : state_.options.listeners) {
       auto socket = listen_on(listener);
       if (!socket) return socket.error();
       sockets.push_back(std::move(*socket));
     }
+    if (Status opened = open_stores(); !opened) return opened;
+    begin_life();
     const std::vector<ListeningSocket> named = sockets;
     spawn_all(std::move(sockets));
     for (auto& loop : loops_) loop->start();
@@ -144,22 +147,29 @@ class Node {
     // The order is the design: no new clients, then the clients, then what they lean on.
     if (!stop_and_wait({acceptor_})) return false;
     if (!stop_and_wait(state_.post_offices)) return false;
-    for (const caf::actor& service : services_) {
-      caf::anon_send_exit(service, caf::exit_reason::user_shutdown);
-    }
+    caf::anon_send_exit(state_.gatekeeper, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(state_.route_keeper, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(acceptor_, caf::exit_reason::user_shutdown);
     for (const caf::actor& office : state_.post_offices) {
       caf::anon_send_exit(office, caf::exit_reason::user_shutdown);
     }
+    if (!stop_and_wait(stores())) return false;
+    for (const caf::actor& store : stores()) {
+      caf::anon_send_exit(store, caf::exit_reason::user_shutdown);
+    }
     if (!wait_for_down()) return false;
-    services_.clear();
     acceptor_ = nullptr;
     state_.post_offices.clear();
-    state_.directory = nullptr;
     state_.route_keeper = nullptr;
-    state_.retain = nullptr;
     state_.gatekeeper = nullptr;
+    state_.stores = {};
+    background_.stop();
     for (auto& loop : loops_) loop->stop();
+    for (auto& loop : store_loops_) loop->stop();
+    log_writer_->stop();
+    const store::LogCounters log = log_writer_->log().counters();
+    spdlog::info("log: {} synced writes, {} entries, {} bytes", log.commits, log.entries,
+                 log.bytes);
     return true;
   }
 
@@ -169,7 +179,6 @@ class Node {
     main_->receive([&](const caf::down_msg& down) { dead = name_of(down.source); },
                    caf::after(patience) >> [] {});
     caf::anon_send(state_.route_keeper, Tick{});
-    caf::anon_send(state_.retain, Tick{});
     return dead;
   }
 
@@ -193,14 +202,85 @@ class Node {
     return std::max<std::size_t>(1, cores() / 2);
   }
 
+  std::vector<caf::actor> stores() const {
+    std::vector<caf::actor> all;
+    for (const StoreKind kind : kStores) all.push_back(state_.stores[index(kind)]);
+    return all;
+  }
+  static std::size_t index(StoreKind kind) { return static_cast<std::size_t>(kind); }
+
+  /// Without a data directory the same path runs on the memory twins of the engines.
+  Result<std::unique_ptr<store::DataStore>> open_data(StoreKind kind) {
+    if (data_) return data_->open_store(store_name(kind), {});
+    return store::DataStore::open(std::make_unique<store::MemoryEngine>());
+  }
+
+  Status open_stores() {
+    std::unique_ptr<store::LogStore> log = std::make_unique<store::MemoryLogStore>();
+    if (!state_.options.node.data_dir.empty()) {
+      auto opened =
+          store::DataDirectory::open(files_, state_.options.node.data_dir, NodeId{random_u64()});
+      if (!opened) return opened.error();
+      data_ = std::move(*opened);
+      state_.life.node = data_->node();
+      auto opened_log = data_->open_log({});
+      if (!opened_log) return opened_log.error();
+      log = std::move(*opened_log);
+    }
+    log_writer_ = std::make_unique<LogWriter>(std::move(log));
+    std::vector<std::shared_ptr<StoreSetup>> setups;
+    for (const StoreKind kind : kStores) {
+      auto data = open_data(kind);
+      if (!data) return data.error();
+      auto found = read_log(log_writer_->log(), static_cast<store::StoreNumber>(kind));
+      if (!found) return found.error();
+      auto host = make_host(state_, kind, std::move(*found), **data);
+      if (!host) return host.error();
+      auto setup = std::make_shared<StoreSetup>();
+      setup->kind = kind;
+      setup->in_memory = data_ == nullptr;
+      setup->data = std::move(*data);
+      setup->host = std::move(*host);
+      setup->log = log_writer_.get();
+      setup->background = &background_;
+      setup->node = main_;
+      setups.push_back(std::move(setup));
+    }
+    log_writer_->start();
+    background_.start();
+    for (const auto& setup : setups) {
+      const auto number = static_cast<std::uint16_t>(setup->kind);
+      store_loops_.push_back(std::make_unique<Loop>(system_, number));
+      caf::actor& store = state_.stores[number];
+      store = spawn_pinned<StoreActor>(*store_loops_.back(), state_, setup);
+      watch_actor(store);
+    }
+    for (auto& loop : store_loops_) loop->start();
+    return {};
+  }
+
+  /// Every range leads; what an earlier life of this node had is over before this one serves.
+  void begin_life() {
+    LifeNumber ended;
+    for (std::size_t left = std::size(kStores); left > 0; --left) {
+      main_->receive([&](StoreReady& ready) {
+        ended = std::max(ended, ready.ended);
+        state_.ranges[index(ready.store)] = std::move(ready.ranges);
+      });
+    }
+    state_.life.number = LifeNumber{std::max(state_.clock.now_ms(), ended.value + 2)};
+    const Life before{state_.life.node, LifeNumber{state_.life.number.value - 1}};
+    for (const caf::actor& store : stores()) main_->send(store, EndLifeEverywhere{before});
+    for (std::size_t left = std::size(kStores); left > 0; --left) {
+      main_->receive([](EndLifeEverywhere) {});
+    }
+  }
+
   void spawn_all(std::vector<ListeningSocket> sockets) {
-    const auto dist = system_.spawn(memory_dist, &state_);
-    state_.directory = system_.spawn(directory, &state_);
-    state_.route_keeper = system_.spawn(route_keeper, &state_, dist);
-    state_.retain = system_.spawn(memory_retain, &state_);
     state_.gatekeeper = system_.spawn(gatekeeper, &state_);
-    services_ = {state_.route_keeper, dist, state_.retain, state_.directory, state_.gatekeeper};
-    for (const caf::actor& service : services_) watch_actor(service);
+    watch_actor(state_.gatekeeper);
+    state_.route_keeper = system_.spawn(route_keeper, &state_);
+    watch_actor(state_.route_keeper);
     for (std::size_t i = 0; i < state_.connections.size(); ++i) {
       loops_.push_back(std::make_unique<Loop>(system_, static_cast<std::uint16_t>(i)));
       state_.post_offices.push_back(spawn_pinned<PostOffice>(*loops_.back(), state_));
@@ -208,6 +288,9 @@ class Node {
     }
     acceptor_ = spawn_pinned<Acceptor>(*loops_.front(), state_, std::move(sockets));
     watch_actor(acceptor_);
+    for (const caf::actor& store : stores()) {
+      main_->send(store, NodeServes{state_.post_offices, state_.route_keeper});
+    }
   }
 
   void watch_actor(const caf::actor& actor) {
@@ -231,10 +314,15 @@ class Node {
     std::size_t left = actors.size();
     const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
     while (left > 0 && std::chrono::steady_clock::now() < deadline) {
-      main_->receive([&](const Stopped&) { --left; }, [&](const caf::down_msg&) {},
+      main_->receive([&](const Stopped&) { --left; },
+                     [&](const caf::down_msg& down) { forget(down.source); },
                      caf::after(std::chrono::milliseconds(100)) >> [] {});
     }
     return left == 0;
+  }
+
+  void forget(const caf::actor_addr& gone) {
+    std::erase_if(watched_, [&](const auto& one) { return one.first == gone; });
   }
 
   bool wait_for_down() {
@@ -242,9 +330,7 @@ class Node {
     const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
     while (left > 0 && std::chrono::steady_clock::now() < deadline) {
       main_->receive(
-          [&](const caf::down_msg& down) {
-            std::erase_if(watched_, [&](const auto& one) { return one.first == down.source; });
-          },
+          [&](const caf::down_msg& down) { forget(down.source); },
           caf::after(std::chrono::milliseconds(100)) >> [] {});
       left = watched_.size();
     }
@@ -258,7 +344,9 @@ class Node {
   caf::actor_system system_;
   NodeState state_;
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::vector<caf::actor> services_;
+  std::vector<std::unique_ptr<Loop>> store_loops_;
+  std::unique_ptr<LogWriter> log_writer_;
+  Background background_;
   caf::actor acceptor_;
   std::vector<std::pair<caf::actor_addr, std::string>> watched_;
   std::uint64_t descriptors_ = 0;

@@ -7,6 +7,7 @@
 #include <absl/container/node_hash_set.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <caf/actor.hpp>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "config/base/ids.h"
 #include "config/options.h"
 #include "mqtt/auth/directory.h"
+#include "kv/range/descriptor.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/route_snapshot.h"
 #include "mqtt/retain/state_machine.h"
@@ -59,15 +61,16 @@ struct NodeState {
 
   // Addresses, set while wiring.
   std::vector<caf::actor> post_offices;
-  caf::actor directory;
   caf::actor route_keeper;
-  caf::actor retain;
   caf::actor gatekeeper;
 
   std::size_t hash_threads() const {
     if (options.auth.hash_threads != 0) return options.auth.hash_threads;
     return std::max(1U, std::thread::hardware_concurrency() / 2);
   }
+  std::array<caf::actor, 4> stores;  // by StoreKind
+  /// The ranges of each store when the node began to serve; lanes learn later ones from replies.
+  std::array<std::vector<range::Descriptor>, 4> ranges;
 };
 
 }  // namespace skald::actors

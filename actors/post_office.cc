@@ -62,9 +62,17 @@ PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
       authority_(node, loop().index()),
       wheel_(node.clock.now_ms()),
       now_ms_(node.clock.now_ms()),
-      last_tick_ms_(now_ms_) {
+      last_tick_ms_(now_ms_),
+      inbox_({node.life, loop().index()}),
+      retain_router_({node.life, loop().index()}, {}) {
   workspace_.limits = session_limits(node.options.mqtt);
   workspace_.receive_rights = &authority_;
+  for (const auto& range : node.ranges[static_cast<std::size_t>(StoreKind::inbox)]) {
+    inbox_.learn(range);
+  }
+  for (const auto& range : node.ranges[static_cast<std::size_t>(StoreKind::retain)]) {
+    retain_router_.learn(range);
+  }
 }
 
 caf::behavior PostOffice::make_behavior() {
@@ -73,11 +81,14 @@ caf::behavior PostOffice::make_behavior() {
   const timeval period{0, TimingWheel::kTickMs * 1000};
   SKALD_ASSERT(tick_event_ != nullptr && event_add(tick_event_, &period) == 0);
   return {[this](const AcceptedSockets& accepted) { accept(accepted); },
-          [this](const DirectoryVerdicts& verdicts) { on_verdicts(verdicts); },
+          [this](const RangeReplies& replies) { on_replies(replies); },
+          [this](const LoopParcel& parcel) { on_parcel(parcel); },
+          [this](const Evicted& evicted) { on_evicted(evicted); },
+          [this](const SessionStateFound& found) { on_state(found); },
+          [this](const MessagesFetched& fetched) { on_fetched(fetched); },
           [this](const RouteAnswers& answers) { on_answers(answers); },
           [this](const Handover& handover) { on_handover(handover); },
           [this](const CreditReturn& returned) { on_credits(returned); },
-          [this](const RetainedStored& stored) { on_stored(stored); },
           [this](const CredentialVerdict& verdict) {
             now_ms_ = node_.clock.now_ms();
             authority_.on_verdict(verdict);
@@ -112,6 +123,15 @@ void PostOffice::tick() {
   });
   dispatch_.back_pressure().tick(now_ms_);
   dispatch_.fed_memory().tick(now_ms_);
+  const std::uint64_t now_us = Clock::monotonic_us();
+  inbox_.tick(now_us);
+  retain_router_.tick(now_us);
+  for (SessionActor* session : std::exchange(lazy_, {})) {
+    session->lazy = false;
+    send_lazy(*session);
+  }
+  give_up_waiting();
+  if (!evicting_.empty()) stop_evicting();
 }
 
 // -- connections
@@ -161,60 +181,6 @@ void PostOffice::on_rules(const NewRules& rules) {
   }
 }
 
-void PostOffice::attach_session(SessionActor& session) {
-  const std::uint64_t id = next_session_id();
-  session.session_id = id;
-  std::string client_id = session.session().connect_packet().client_id;
-  if (client_id.empty()) {
-    client_id = "auto-" + std::to_string(node_.life.number.value) + "-" + std::to_string(id);
-  }
-  session.session().set_client_id(client_id);
-  session.access().rights = nullptr;  // of the id that the client has not chosen
-  session.attached = true;
-  attaching_.emplace(id, &session);
-  directory_changes_.push_back({.kind = DirectoryChange::Kind::attach,
-                                .tenant = intern_tenant(session.identity()->tenant),
-                                .client_id = std::move(client_id),
-                                .session = id});
-}
-
-void PostOffice::on_verdicts(const DirectoryVerdicts& verdicts) {
-  now_ms_ = node_.clock.now_ms();
-  for (const std::uint64_t id : verdicts.granted) {
-    const auto found = attaching_.find(id);
-    if (found == attaching_.end()) continue;  // gone since: its detach is on the way
-    SessionActor* session = found->second;
-    attaching_.erase(found);
-    session->granted();
-  }
-  for (const std::uint64_t id : verdicts.overtaken) {
-    const auto found = attaching_.find(id);
-    if (found == attaching_.end()) continue;
-    found->second->close(ReasonCode::server_busy, End::taken_over);  // a newer one came
-  }
-  for (const std::uint64_t id : verdicts.evicted) {
-    // Not there: it has ended, and its detach is on the way.
-    if (Session* session = dispatch_.find(id)) {
-      static_cast<SessionActor*>(session->shell)
-          ->close(ReasonCode::session_taken_over, End::taken_over);  // [MQTT-3.1.4-3]
-    }
-  }
-}
-
-void PostOffice::accept_session(SessionActor& actor) {
-  Session& session = actor.session();
-  const bool clean = session.clean_start();
-  const std::string& prefix = node_.options.mqtt.response_information;
-  const std::string response = prefix.empty() ? "" : prefix + session.client_id();
-  session.accept({.tenant = intern_tenant(actor.identity()->tenant),
-                  .publisher = {.life = node_.life, .session = actor.session_id},
-                  .response_information = response},
-                 now_ms_);
-  session.set_restricted(authority_.is_restricted(actor.access(), session.client_id()));
-  dispatch_.add(session);
-  log_accepted(actor.accepted(), session, actor.identity()->user, clean);
-}
-
 void PostOffice::session_over(SessionActor& actor) {
   Session& session = actor.session();
   new_burst();  // its will and its unfinished shared messages go by the newest routes
@@ -232,39 +198,11 @@ void PostOffice::session_over(SessionActor& actor) {
     for (const session::SharedMessage& message : session.take_unfinished_shared()) {
       dispatch_.redispatch(message, now_ms_);
     }
-    publish_will(actor);
   }
-  if (actor.attached) {
-    directory_changes_.push_back({.kind = DirectoryChange::Kind::detach,
-                                  .tenant = intern_tenant(actor.identity()->tenant),
-                                  .client_id = session.client_id(),
-                                  .session = actor.session_id});
-    actor.attached = false;
-  }
-}
-
-void PostOffice::publish_will(SessionActor& actor) {
-  const std::optional<codec::Will> will = actor.session().take_will();
-  // Rights are judged again: they may have been taken away since CONNECT.
-  if (!will || !may_publish_will(actor, will->topic)) return;
-  mqtt::PublicationView publication;
-  publication.info.publisher = actor.session().publisher();
-  publication.info.stamp_ms = now_ms_;
-  publication.info.expiry_ms =
-      will->message_expiry_s ? now_ms_ + std::uint64_t{*will->message_expiry_s} * 1000 : 0;
-  publication.info.qos = will->qos;
-  publication.info.retain = will->retain;
-  publication.tenant = actor.session().tenant();
-  publication.topic = will->topic;
-  publication.properties = will->properties;
-  publication.payload = will->payload;
-  if (will->retain) {
-    retain_hold_.hold_retained(actor.session_id, publication.share(), std::nullopt);
-  } else if (retain_hold_.holds(actor.session_id)) {
-    retain_hold_.hold_behind(actor.session_id, publication.share(), std::nullopt);
-  } else {
-    dispatch_.publish(publication, nullptr, now_ms_);
-    send_batches(nullptr);
+  detach(actor);
+  if (actor.lazy) {
+    std::erase(lazy_, &actor);
+    actor.lazy = false;
   }
 }
 
@@ -293,12 +231,22 @@ void PostOffice::publish(SessionActor& from) {
     session.acknowledge(ReasonCode::not_authorized);
     return;
   }
-  if (publication.info.retain || retain_hold_.holds(session.publisher().session)) {
+  if (must_hold(from)) {
     hold(from);
     return;
   }
-  const bool anyone = dispatch_.publish(publication, &session, now_ms_).matched;
-  session.acknowledge(anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers);
+  const dispatch::PublishResult result = dispatch_.publish(publication, &session, now_ms_);
+  if (!result.pending) {
+    session.acknowledge(result.matched ? ReasonCode::success
+                                       : ReasonCode::no_matching_subscribers);
+  } else {
+    InsertWait wait{.session = from.session_id};
+    if (publication.info.qos != codec::QoS::at_most_once) wait.ticket = session.defer_acknowledge();
+    if (session.persistent() && publication.info.qos == codec::QoS::exactly_once) {
+      wait.handed_out = workspace_.publish.packet_id;
+    }
+    insert_into_inboxes(publication, &from, std::move(wait));
+  }
   publication.shared = {};
   settle_pressed(session);
 }
@@ -316,6 +264,7 @@ void PostOffice::settle_pressed(Session& publisher) {
 void PostOffice::burst_done(SessionActor& from) {
   Session& session = from.session();
   if (dispatch_.has_batches()) send_batches(&session);
+  if (session.persistent()) collect(from);
   if (!session.output().empty()) dispatch_.mark_dirty(session);
   progressed(from);
 }
@@ -324,7 +273,8 @@ void PostOffice::progressed(SessionActor& session) {
   if (dispatch_.back_pressure().receivers_behind() > 0 || session.session().slow()) {
     dispatch_.back_pressure().progressed(session.session());
   }
-  if (!feeds_.empty()) feed_ready(session.session().publisher().session);
+  if (!feeds_.empty()) feed_ready(session.session_id);
+  if (session.session().persistent()) collect(session);
 }
 
 void PostOffice::send_batches(Session* publisher) {
@@ -369,17 +319,12 @@ void PostOffice::on_round() noexcept {
     }
   } while (!buried_.empty() || !dispatch_.dirty().empty());
   if (dispatch_.has_batches()) send_batches(nullptr);  // of sessions that ended: given to others
-  if (!directory_changes_.empty()) {
-    caf::anon_send(node_.directory,
-                   DirectoryChanges{loop().index(), std::exchange(directory_changes_, {})});
-  }
   if (!wishes_.empty()) {
     caf::anon_send(node_.route_keeper, RouteWishes{loop().index(), std::exchange(wishes_, {})});
   }
-  if (retain_hold_.has_to_store()) {
-    // As a request of this actor: the answer comes back to it.
-    send(node_.retain, StoreRetained{retain_hold_.take_to_store()});
-  }
+  if (dispatch_.has_unlogged()) deliver_unlogged();
+  store_retained();
+  send_requests();
   if (dispatch_.back_pressure().has_credits()) send_credits();
   if (stopping_) maybe_stopped();
 }
@@ -425,7 +370,8 @@ void PostOffice::stop() {
 }
 
 void PostOffice::maybe_stopped() {
-  if (!connections_.empty() || stop_asked_by_ == nullptr) return;
+  const bool busy = !connections_.empty() || inbox_.waiting_bytes() > 0 || !waits_.empty();
+  if (busy || stop_asked_by_ == nullptr) return;
   const auto asked = caf::actor_cast<caf::actor>(std::exchange(stop_asked_by_, nullptr));
   caf::anon_send(asked, Stopped{"post office " + std::to_string(loop().index())});
 }

@@ -15,7 +15,9 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <optional>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "actors/clock.h"
@@ -26,6 +28,7 @@
 #include "actors/node_state.h"
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/dispatch/retain_hold.h"
+#include "mqtt/inbox/client.h"
 #include "mqtt/retain/feed.h"
 #include "mqtt/session/session.h"
 #include "mqtt/topic/topic.h"
@@ -70,11 +73,11 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::uint64_t next_session_id() { return (++last_session_ << 8) | loop().index(); }
   bool may_publish_will(SessionActor& session, std::string_view topic);
   /// CONNACK for a session whose client id was granted.
-  void accept_session(SessionActor& session);
+  void accept_session(SessionActor& session, const inbox::SessionState* state);
   /// The session took bytes or acks: its publishers may go on.
   void progressed(SessionActor& session);
   void count_sent(std::size_t bytes) { counters_.bytes_sent += bytes; }
-  /// The session is over: subscriptions, will, directory, log. The socket may linger.
+  /// The session is over: subscriptions, directory, log. The socket may linger.
   void session_over(SessionActor& session);
   /// end() is called at the end of the round: nobody is in the middle of using the session then.
   void bury(SessionActor& session);
@@ -83,6 +86,8 @@ class PostOffice final : public Pinned, private Loop::Client {
     std::uint64_t bytes_sent = 0;
     std::uint64_t connections_total = 0;
     std::uint64_t connections_refused = 0;  // at the limit of connections
+    std::uint64_t dropped_inbox_full = 0;   // no room in a persistent session's queue
+    std::uint64_t stale_routes = 0;         // an inbox that has ended was still routed to
   };
 
  private:
@@ -110,6 +115,58 @@ class PostOffice final : public Pinned, private Loop::Client {
     AckEntry ack;
     std::string filter;  // as subscribed
     std::string adding;  // key in adding_; empty: not counted there
+    bool inbox = false;  // a persistent session's: its inbox follows a removal
+  };
+
+  // What is waited for, by the token under which it comes back from an inbox.
+  struct AttachWait {
+    std::uint64_t session = 0;
+    inbox::Name name;
+  };
+  struct AcceptWait {  // a QoS 2 publish, held under `number`
+    std::uint64_t session = 0;
+    std::uint64_t number = 0;
+  };
+  struct InsertWait {  // a publish, of a session or a will
+    std::uint64_t session = 0;
+    std::optional<std::uint32_t> ticket{};
+    std::uint16_t handed_out = 0;  // QoS 2 of a persistent session: its packet id
+    std::size_t lent = 0;
+    mqtt::TimeMs give_up_ms = 0;
+    RangeId intent_range{};
+    std::uint64_t intent = 0;
+  };
+  struct ReceivedWait {
+    std::uint64_t session = 0;
+    inbox::Seq seq = 0;
+  };
+  struct ReleaseWait {
+    std::uint64_t session = 0;
+    std::uint16_t packet_id = 0;
+    std::optional<std::uint32_t> ticket{};  // of a refused publish: acknowledged after it
+    codec::ReasonCode reason = codec::ReasonCode::success;
+  };
+  struct SubscribeWait {
+    std::uint64_t session = 0;
+    AckEntry ack;
+    std::string filter;
+    session::Session::Subscription subscription;
+  };
+  struct UnsubscribeWait {
+    AckEntry ack;
+    std::string filter;
+  };
+  struct FeedWait {
+    std::uint64_t session = 0;
+  };
+  using Wait = std::variant<AttachWait, AcceptWait, InsertWait, ReceivedWait, ReleaseWait,
+                            SubscribeWait, UnsubscribeWait, FeedWait>;
+
+  /// A connection between CONNECT and CONNACK.
+  struct Attaching {
+    SessionActor* actor = nullptr;
+    inbox::OperationResult result{};
+    mqtt::TimeMs evicting_until_ms = 0;  // 0: nobody has to go first
   };
 
   void on_round() noexcept override;
@@ -117,11 +174,59 @@ class PostOffice final : public Pinned, private Loop::Client {
   void tick();
 
   void accept(const AcceptedSockets& accepted);
-  void on_verdicts(const DirectoryVerdicts& verdicts);
+  void on_parcel(const LoopParcel& parcel);
+  void on_evicted(const Evicted& evicted);
+  void on_state(const SessionStateFound& found);
+  void on_fetched(const MessagesFetched& fetched);
+  void on_replies(const RangeReplies& replies);
+  void on_completion(const inbox::Completion& completion);
+  void completed(const AttachWait& wait, const inbox::Completion& completion);
+  void completed(const AcceptWait& wait, const inbox::Completion& completion);
+  void completed(const InsertWait& wait, const inbox::Completion& completion);
+  void completed(const ReceivedWait& wait, const inbox::Completion& completion);
+  void completed(const ReleaseWait& wait, const inbox::Completion& completion);
+  void completed(const SubscribeWait& wait, const inbox::Completion& completion);
+  void completed(const UnsubscribeWait& wait, const inbox::Completion& completion);
+  void completed(const FeedWait& wait, const inbox::Completion& completion);
+  std::uint64_t wait_for(Wait wait);
+  void send_requests();
+  void proceed(std::uint64_t session);
+  void accept_new(Attaching attaching);
+  void detach(SessionActor& actor);
+  void evict(const inbox::Evict& evict);
+  void tell_evicted(const inbox::Owner& owner);
+  void deliver(const inbox::Deliver& delivery);
+  void deliver(const UnloggedDelivery& delivery);
+  void deliver_unlogged();
+  void be_lazy(SessionActor& actor);
+  void stop_evicting();
+  dist::Receiver route_of(const SessionActor& actor, const topic::Filter& parsed,
+                          const inbox::Subscription& subscription) const;
+  codec::ReasonCode unsubscribe_inbox(SessionActor& from, const std::string& filter,
+                                      const topic::Filter& parsed, AckEntry ack,
+                                      PendingAck& pending);
+  bool finish_in_inbox(const Token& done, dispatch::SubscribeOutcome outcome);
+  dist::GroupReceiver member_route(const SessionActor& actor, std::string group,
+                                   const inbox::Subscription& subscription, bool online) const;
+  void collect(SessionActor& actor);
+  void send_lazy(SessionActor& actor);
+  void publish_will(RangeId range, const inbox::PublishWill& will);
+  void announce_member(SessionActor& actor, const std::string& filter, bool online);
   void on_answers(const RouteAnswers& answers);
   void on_handover(const Handover& handover);
-  void on_stored(const RetainedStored& stored);
+  void store_retained();
+  void on_retain_replies(const RangeReplies& replies);
+  void release_held(std::vector<dispatch::RetainHold::Held> ready);
+  bool must_hold(const SessionActor& from) const;
   void hold(SessionActor& from);
+  void insert_into_inboxes(const mqtt::PublicationView& publication, SessionActor* publisher,
+                           InsertWait wait);
+  bool redispatch(const std::vector<dispatch::InboxDelivery>& inserts,
+                  const std::vector<inbox::Completion::Failure>& failures, const InsertWait& wait);
+  void insert_all(const inbox::Client::Manner& manner, std::uint64_t token);
+  void hand_out(mqtt::PublicationView& publication, SessionActor* publisher, InsertWait wait);
+  void settle_publish(const InsertWait& wait, codec::ReasonCode reason);
+  void give_up_waiting();
   void settle_pressed(session::Session& publisher);
   void acknowledge_subscriptions(session::Session& session, PendingAck pending);
   void start_feed(session::Session& session, const retain::Feed::Wanted& wanted);
@@ -129,6 +234,10 @@ class PostOffice final : public Pinned, private Loop::Client {
   void send_feed_more();
   void feed_some();
   bool feed_session(session::Session& session, retain::Feed& feed);
+  void feed_now(session::Session& session, const mqtt::PublicationRef& message,
+                const retain::Feed::Wanted& wanted);
+  void feed_inbox(SessionActor& actor, const mqtt::PublicationRef& message,
+                  const retain::Feed::Wanted& wanted, std::uint64_t token);
   void drop_feed(std::uint64_t session);
   void on_credits(const CreditReturn& returned);
   void on_rules(const NewRules& rules);
@@ -144,7 +253,6 @@ class PostOffice final : public Pinned, private Loop::Client {
   void drop_subscription(session::Session& session, const std::string& filter);
   void wish(RouteWish wish) { wishes_.push_back(std::move(wish)); }
   dist::SessionMember member_of(const session::Session& session, codec::QoS qos);
-  void publish_will(SessionActor& session);
   void flush_dirty();
   void send_batches(session::Session* publisher);
   void release_publishers();
@@ -168,7 +276,21 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::uint64_t last_incarnation_ = 0;
   std::uint64_t routes_version_ = 0;
   std::uint64_t interest_version_ = 0;
-  absl::flat_hash_map<std::uint64_t, SessionActor*> attaching_;  // by session id
+  absl::flat_hash_map<std::uint64_t, Attaching> attaching_;  // by session id
+  inbox::Client inbox_;
+  absl::flat_hash_map<std::uint64_t, Wait> waits_;  // by token
+  std::uint64_t last_wait_ = 0;
+  std::deque<std::pair<mqtt::TimeMs, std::uint64_t>> insert_deadlines_;  // with their tokens
+  absl::flat_hash_map<std::uint64_t, inbox::Owner> evicted_for_;  // by the session that must go
+  /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
+  absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;
+  std::vector<SessionActor*> lazy_;  // with something to tell their inbox that nobody waits for
+  session::WireForms stored_forms_;
+  route::Router retain_router_;
+  std::uint64_t last_store_ = 0;
+  std::uint64_t last_will_ = 0;
+  absl::flat_hash_map<std::uint64_t, InsertWait> wills_;  // retained ones that are being stored
+  std::deque<std::uint64_t> evicting_;  // sessions that wait for another to go, oldest first
   absl::flat_hash_map<std::uint64_t, PendingAck> pending_;
   absl::flat_hash_map<std::uint64_t, Token> tokens_;
   std::uint64_t last_token_ = 0;
@@ -186,7 +308,6 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::deque<std::uint64_t> feeds_ready_;  // sessions that may take more, each once
   bool feed_more_sent_ = false;            // a FeedMore is on the way
   session::WireForms feed_forms_;
-  std::vector<DirectoryChange> directory_changes_;
   std::vector<RouteWish> wishes_;
   caf::strong_actor_ptr stop_asked_by_;
   bool stopping_ = false;

@@ -3,6 +3,9 @@
 
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
+#include "config/base/assert.h"
+#include "mqtt/retain/codec.h"
+#include "mqtt/retain/record.h"
 
 namespace skald::actors {
 
@@ -17,6 +20,8 @@ constexpr std::size_t kFeedPerRound = 128;
 constexpr std::size_t kFeedsPerRound = 4;
 /// What a feed may look at in one round: a quarter of a millisecond.
 constexpr std::size_t kFeedStepsPerRound = 2048;
+/// Commands of retained messages under way; more gather in the next.
+constexpr std::size_t kStoresInFlight = 3;
 
 ReasonCode refusal_of(retain::StoreResult result) {
   switch (result) {
@@ -31,43 +36,86 @@ ReasonCode refusal_of(retain::StoreResult result) {
 
 }  // namespace
 
-/// A publish that is retained, or behind one of the same session that is.
+/// A publish that must be committed somewhere before it is handed to anyone, or that is behind one
+/// of the same session.
+bool PostOffice::must_hold(const SessionActor& from) const {
+  const mqtt::PublicationInfo& info = workspace_.publication.info;
+  if (info.retain || retain_hold_.holds(from.session_id)) return true;
+  const Session& session = from.session();
+  return session.persistent() && info.qos == codec::QoS::exactly_once &&
+         !session.accepted_before();
+}
+
 void PostOffice::hold(SessionActor& from) {
   Session& session = from.session();
   mqtt::PublicationView& publication = workspace_.publication;
   const mqtt::PublicationRef kept = publication.share();
   publication.shared = {};
-  std::optional<std::uint32_t> ticket;
-  if (kept->info().qos != codec::QoS::at_most_once) ticket = session.defer_acknowledge();
+  dispatch::RetainHold::Manner manner;
+  if (kept->info().qos != codec::QoS::at_most_once) manner.ticket = session.defer_acknowledge();
+  if (session.persistent() && kept->info().qos == codec::QoS::exactly_once) {
+    manner.packet_id = workspace_.publish.packet_id;
+    manner.accept = !session.accepted_before();
+  }
   dispatch_.back_pressure().lend(session, kept->size_bytes());
-  const std::uint64_t id = session.publisher().session;
-  if (kept->info().retain) {
-    retain_hold_.hold_retained(id, kept, ticket);
-  } else {
-    retain_hold_.hold_behind(id, kept, ticket);
+  const std::uint64_t number = retain_hold_.hold(from.session_id, kept, manner);
+  if (!manner.accept) return;
+  inbox::Accept accept;
+  accept.name = {from.identity()->tenant, session.client_id()};
+  accept.incarnation = from.incarnation;
+  accept.packet_id = manner.packet_id;
+  accept.sequence = kept->info().sequence;
+  const inbox::Name name = accept.name;
+  inbox_.submit(name, std::move(accept), wait_for(AcceptWait{from.session_id, number}));
+}
+
+/// What this round wants stored goes in one command, or waits for the next while enough are under
+/// way.
+void PostOffice::store_retained() {
+  if (retain_hold_.has_to_store() && retain_router_.waiting() < kStoresInFlight) {
+    retain::Store store{retain_hold_.take_to_store()};
+    const mqtt::Publication& first = *store.publications.front();
+    const std::string key = retain::record_key(first.tenant(), first.topic());
+    retain_router_.submit(++last_store_, key, retain::encode_command(std::move(store)));
+  }
+  route::Router::Out out = retain_router_.take();
+  if (!out.requests.empty()) {
+    send(node_.stores[static_cast<std::size_t>(StoreKind::retain)],
+         RangeRequests{std::move(out.requests)});
+  }
+  for (const route::Router::Result& result : out.results) {
+    if (result.outcome != range::Outcome::kDone) continue;  // this life has ended
+    const auto reply = retain::decode_reply(result.bytes);
+    SKALD_ASSERT(reply.ok());
+    release_held(retain_hold_.stored(reply->results));
   }
 }
 
-void PostOffice::on_stored(const RetainedStored& stored) {
-  new_burst();
-  for (const dispatch::RetainHold::Held& held : retain_hold_.stored(stored.results)) {
-    Session* session = dispatch_.find(held.session);
-    ReasonCode reason = refusal_of(held.result);
-    if (!retain::is_refused(held.result)) {
-      mqtt::PublicationView publication = mqtt::PublicationView::of(held.publication);
-      const bool anyone = dispatch_.publish(publication, session, now_ms_).matched;
-      reason = anyone ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+void PostOffice::on_retain_replies(const RangeReplies& replies) {
+  for (const auto& [id, reply] : replies.replies) retain_router_.on_reply(id, reply);
+  store_retained();
+}
+
+void PostOffice::release_held(std::vector<dispatch::RetainHold::Held> ready) {
+  for (const dispatch::RetainHold::Held& held : ready) {
+    InsertWait wait{.session = held.session,
+                    .ticket = held.ticket,
+                    .handed_out = held.packet_id,
+                    .lent = held.publication->size_bytes()};
+    if (const auto will = wills_.find(held.session); will != wills_.end()) {
+      wait = will->second;
+      wills_.erase(will);
     }
-    if (session == nullptr) continue;
-    auto* actor = static_cast<SessionActor*>(session->shell);
-    if (codec::is_error(reason) && !session->is_v5()) {
-      actor->close(reason, session::End::quota);  // 3.x has no other way to hear of it
+    if (held.refused) continue;  // its session has been taken over
+    if (retain::is_refused(held.result)) {
+      settle_publish(wait, refusal_of(held.result));
       continue;
     }
-    if (held.ticket) session->acknowledge_deferred(*held.ticket, reason);
-    dispatch_.back_pressure().give_back(*session, held.publication->size_bytes());
-    settle_pressed(*session);
-    dispatch_.mark_dirty(*session);
+    Session* session = dispatch_.find(held.session);
+    SessionActor* actor =
+        session == nullptr ? nullptr : static_cast<SessionActor*>(session->shell);
+    mqtt::PublicationView publication = mqtt::PublicationView::of(held.publication);
+    hand_out(publication, actor, std::move(wait));
   }
   if (dispatch_.has_batches()) send_batches(nullptr);
 }
@@ -75,16 +123,21 @@ void PostOffice::on_stored(const RetainedStored& stored) {
 /// The retained messages of a subscription whose SUBACK is about to be written.
 void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted) {
   // It may have been unsubscribed, or wanted otherwise, while its route was awaited.
-  const Session::Subscriptions* subscriptions = session.subscriptions();
-  if (subscriptions == nullptr) return;
-  const auto found = subscriptions->find(wanted.filter);
-  if (found == subscriptions->end() ||
-      found->second.options.retain_handling == codec::RetainHandling::do_not_send) {
-    return;
+  if (session.persistent()) {
+    const auto* actor = static_cast<SessionActor*>(session.shell);
+    if (!actor->durable->subscriptions.contains(wanted.filter)) return;
+  } else {
+    const Session::Subscriptions* subscriptions = session.subscriptions();
+    if (subscriptions == nullptr) return;
+    const auto found = subscriptions->find(wanted.filter);
+    if (found == subscriptions->end() ||
+        found->second.options.retain_handling == codec::RetainHandling::do_not_send) {
+      return;
+    }
   }
   if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
   if (!retained_) return;  // nothing was ever retained
-  const std::uint64_t id = session.publisher().session;
+  const std::uint64_t id = session.number;
   feeds_[id].feed.add(wanted, retained_);
   feed_ready(id);
 }
@@ -128,9 +181,12 @@ void PostOffice::feed_some() {
 /// True when the session could take more at once; otherwise its next progress brings it back.
 bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
   std::size_t steps = kFeedStepsPerRound;
+  auto& actor = *static_cast<SessionActor*>(session.shell);
+  if (session.persistent() && actor.durable->feeding) return false;
+  std::uint64_t token = 0;  // of what goes by the queue
   for (std::size_t i = 0; i < kFeedPerRound; ++i) {
     const mqtt::PublicationRef* message = feed.next(*retained_, session.tenant(), now_ms_, steps);
-    if (message == nullptr) return !feed.empty();
+    if (message == nullptr) return !feed.empty() && token == 0;
     const retain::Feed::Wanted& wanted = feed.head();
     const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
     if (own) continue;
@@ -139,16 +195,48 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
       feed.put_back();
       return false;
     }
-    mqtt::PublicationView publication = mqtt::PublicationView::of(*message);
-    feed_forms_.reset(publication, now_ms_);
-    const std::uint32_t id = wanted.subscription_id;
-    session.deliver(feed_forms_, {.granted = wanted.qos,
-                                  .retain = true,  // [MQTT-3.3.1-8]
-                                  .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+    if (session.persistent() && qos != codec::QoS::at_most_once) {
+      if (token == 0) token = wait_for(FeedWait{actor.session_id});
+      actor.durable->feeding = true;
+      feed_inbox(actor, *message, wanted, token);
+    } else {
+      feed_now(session, *message, wanted);
+    }
     dispatch_.fed_memory().remember(session.number, wanted.filter, **message, now_ms_);
-    dispatch_.mark_dirty(session);  // only now: a flush without bytes would call us again at once
   }
-  return true;
+  return token == 0;
+}
+
+void PostOffice::feed_now(Session& session, const mqtt::PublicationRef& message,
+                          const retain::Feed::Wanted& wanted) {
+  mqtt::PublicationView publication = mqtt::PublicationView::of(message);
+  feed_forms_.reset(publication, now_ms_);
+  const std::uint32_t id = wanted.subscription_id;
+  session.deliver(feed_forms_, {.granted = wanted.qos,
+                                .retain = true,  // [MQTT-3.3.1-8]
+                                .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+  dispatch_.mark_dirty(session);  // only now: a flush without bytes would call us again at once
+}
+
+/// What a persistent session must finish goes by its queue, a chunk at a time, when the client has
+/// taken the one before; it does not count against the quota.
+void PostOffice::feed_inbox(SessionActor& actor, const mqtt::PublicationRef& message,
+                            const retain::Feed::Wanted& wanted, std::uint64_t token) {
+  inbox::Insert::Target target;
+  target.name = {actor.identity()->tenant, actor.session().client_id()};
+  target.qos = std::min(wanted.qos, message->info().qos);
+  target.retain = true;
+  if (wanted.subscription_id != 0) target.subscription_ids.push_back(wanted.subscription_id);
+  std::vector<inbox::Insert::Target> targets;
+  targets.push_back(std::move(target));
+  inbox_.insert(message, {.retained_feed = true}, std::move(targets), token);
+}
+
+void PostOffice::completed(const FeedWait& wait, const inbox::Completion&) {
+  Session* session = dispatch_.find(wait.session);
+  if (session == nullptr) return;
+  static_cast<SessionActor*>(session->shell)->durable->feeding = false;
+  feed_ready(wait.session);
 }
 
 /// The last feed to go lets the snapshot go too: it would keep alive what has been replaced since.

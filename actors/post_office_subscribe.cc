@@ -40,7 +40,7 @@ ReasonCode refused(dispatch::SubscribeOutcome outcome) {
 
 dist::SessionMember PostOffice::member_of(const Session& session, codec::QoS qos) {
   return {.life = node_.life,
-          .session = session.publisher().session,
+          .session = session.number,
           .incarnation = ++last_incarnation_,
           .loop = loop().index(),
           .qos = qos};
@@ -55,7 +55,7 @@ void PostOffice::subscribe(SessionActor& from) {
     return;
   }
   const std::uint64_t key = ++last_pending_;
-  PendingAck pending{.session = session.publisher().session, .packet_id = packet.packet_id};
+  PendingAck pending{.session = session.number, .packet_id = packet.packet_id};
   for (std::size_t i = 0; i < packet.entries.size(); ++i) {
     pending.reasons.push_back(subscribe_one(from, packet.entries[i], packet.subscription_id,
                                             {key, static_cast<std::uint32_t>(i)}, pending));
@@ -99,18 +99,30 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
     subscription.options.no_local = !parsed.shared();
     subscription.options.retain_as_published = true;
   }
+  if (session.persistent()) {
+    ++pending.waiting;
+    inbox::Subscribe subscribe{.name = {from.identity()->tenant, session.client_id()},
+                               .incarnation = from.incarnation,
+                               .filter = entry.filter,
+                               .options = subscription.options,
+                               .id = subscription_id};
+    const inbox::Name name = subscribe.name;
+    inbox_.submit(name, std::move(subscribe),
+                  wait_for(SubscribeWait{from.session_id, ack, entry.filter, subscription}));
+    return granted(entry.options.qos);
+  }
   bool replaced = false;
   if (!session.add_subscription(entry.filter, subscription, replaced)) {
     return ReasonCode::quota_exceeded;
   }
   if (parsed.shared()) {
     ++pending.waiting;
-    wish({.kind = RouteWish::Kind::join_group,
+    wish({.kind = RouteWish::Kind::add,
           .tenant = session.tenant(),
           .filter = std::string(parsed.filter),
           .token = new_token(ack, entry.filter, {}),
-          .group = std::string(parsed.group),
-          .member = member_of(session, entry.options.qos)});
+          .receiver = dist::GroupReceiver{std::string(parsed.group),
+                                          member_of(session, entry.options.qos)}});
     return granted(entry.options.qos);
   }
   const auto handling = entry.options.retain_handling;
@@ -132,8 +144,7 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
         .tenant = session.tenant(),
         .filter = std::string(parsed.filter),
         .token = new_token(ack, entry.filter, key),
-        .group = {},
-        .member = {}});
+        .receiver = {}});
   return granted(entry.options.qos);
 }
 
@@ -148,12 +159,17 @@ void PostOffice::unsubscribe(SessionActor& from) {
   Session& session = from.session();
   const std::uint64_t key = ++last_pending_;
   PendingAck pending{
-      .session = session.publisher().session, .packet_id = packet.packet_id, .unsubscribe = true};
+      .session = session.number, .packet_id = packet.packet_id, .unsubscribe = true};
   for (std::size_t i = 0; i < packet.filters.size(); ++i) {
     const std::string& filter = packet.filters[i];
     const topic::Filter parsed = topic::parse_filter(filter, topic_limits(session.limits()));
     if (!parsed.ok()) {
       pending.reasons.push_back(ReasonCode::topic_filter_invalid);
+      continue;
+    }
+    if (session.persistent()) {
+      pending.reasons.push_back(
+          unsubscribe_inbox(from, filter, parsed, {key, static_cast<std::uint32_t>(i)}, pending));
       continue;
     }
     if (session.subscriptions() == nullptr || !session.subscriptions()->contains(filter)) {
@@ -178,12 +194,12 @@ void PostOffice::unsubscribe(SessionActor& from) {
 
 void PostOffice::leave_group(const Session& session, const topic::Filter& parsed,
                              std::uint64_t token) {
-  wish({.kind = RouteWish::Kind::leave_group,
+  wish({.kind = RouteWish::Kind::remove,
         .tenant = session.tenant(),
         .filter = std::string(parsed.filter),
         .token = token,
-        .group = std::string(parsed.group),
-        .member = member_of(session, codec::QoS::at_most_once)});
+        .receiver = dist::GroupReceiver{std::string(parsed.group),
+                                        member_of(session, codec::QoS::at_most_once)}});
 }
 
 /// The session does without `filter` from now on; nobody waits for what follows from that.
@@ -197,10 +213,9 @@ void PostOffice::drop_subscription(Session& session, const std::string& filter) 
             .tenant = session.tenant(),
             .filter = std::string(parsed.filter),
             .token = 0,
-            .group = {},
-            .member = {}});
+            .receiver = {}});
     }
-    const auto owed = feeds_.find(session.publisher().session);
+    const auto owed = feeds_.find(session.number);
     if (owed != feeds_.end()) owed->second.feed.cancel(parsed.filter);
   }
   session.remove_subscription(filter);
@@ -217,6 +232,7 @@ void PostOffice::on_answers(const RouteAnswers& answers) {
       const auto adding = adding_.find(done.adding);
       if (--adding->second == 0) adding_.erase(adding);
     }
+    if (done.inbox && finish_in_inbox(done, answer.outcome)) continue;
     answer_entry(done, answer.outcome);
   }
 }
@@ -233,6 +249,9 @@ void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outc
     const bool there = session != nullptr && session->subscriptions() != nullptr &&
                        session->subscriptions()->contains(done.filter);
     if (there && !pending.unsubscribe) drop_subscription(*session, done.filter);
+    if (session != nullptr && session->persistent() && !pending.unsubscribe) {
+      static_cast<SessionActor*>(session->shell)->durable->subscriptions.erase(done.filter);
+    }
   }
   if (--pending.waiting > 0) return;
   PendingAck complete = std::move(pending);
@@ -240,6 +259,98 @@ void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outc
   if (session == nullptr) return;
   acknowledge_subscriptions(*session, std::move(complete));
   dispatch_.mark_dirty(*session);
+}
+
+// -- persistent sessions: their inbox has the subscription, dist its route ------------------------------
+
+dist::Receiver PostOffice::route_of(const SessionActor& actor, const topic::Filter& parsed,
+                                    const inbox::Subscription& subscription) const {
+  dist::GroupReceiver member =
+      member_route(actor, std::string(parsed.group), subscription, true);
+  if (parsed.shared()) return member;
+  dist::InboxReceiver receiver = std::get<dist::InboxMember>(member.member).inbox;
+  receiver.no_local = subscription.options.no_local;
+  return receiver;
+}
+
+/// The inbox has the subscription; now its route.
+void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& completion) {
+  Session* session = dispatch_.find(wait.session);
+  const inbox::OperationResult& result = completion.result;
+  const Token token{.ack = wait.ack, .filter = wait.filter, .adding = {}, .inbox = true};
+  if (result.result != inbox::Result::done || session == nullptr) {
+    answer_entry(token, result.result == inbox::Result::full
+                            ? dispatch::SubscribeOutcome::full
+                            : dispatch::SubscribeOutcome::failed);
+    return;
+  }
+  auto& actor = *static_cast<SessionActor*>(session->shell);
+  const inbox::Subscription subscription{wait.subscription.options, wait.subscription.id,
+                                         result.incarnation};
+  actor.durable->subscriptions[wait.filter] = subscription;
+  const topic::Filter parsed = topic::parse_filter(wait.filter, topic_limits(workspace_.limits));
+  const auto handling = wait.subscription.options.retain_handling;
+  if (!parsed.shared() && (handling == codec::RetainHandling::send ||
+                           (handling == codec::RetainHandling::send_if_new && !result.replaced))) {
+    pending_.at(wait.ack.pending)
+        .wants.push_back({.wanted = {.filter = std::string(parsed.filter),
+                                     .qos = wait.subscription.options.qos,
+                                     .subscription_id = wait.subscription.id,
+                                     .no_local = wait.subscription.options.no_local},
+                          .entry = wait.ack.entry});
+  }
+  const std::uint64_t number = ++last_token_;
+  tokens_.emplace(number, token);
+  wish({.kind = RouteWish::Kind::add,
+        .tenant = session->tenant(),
+        .filter = std::string(parsed.filter),
+        .token = number,
+        .receiver = route_of(actor, parsed, subscription)});
+}
+
+/// First the route goes, then the subscription: so no route is left behind.
+ReasonCode PostOffice::unsubscribe_inbox(SessionActor& from, const std::string& filter,
+                                         const topic::Filter& parsed, AckEntry ack,
+                                         PendingAck& pending) {
+  const auto found = from.durable->subscriptions.find(filter);
+  if (found == from.durable->subscriptions.end()) return ReasonCode::no_subscription_existed;
+  const inbox::Subscription subscription = found->second;
+  from.durable->subscriptions.erase(found);
+  ++pending.waiting;
+  const std::uint64_t number = ++last_token_;
+  tokens_.emplace(number, Token{.ack = ack, .filter = filter, .adding = {}, .inbox = true});
+  wish({.kind = RouteWish::Kind::remove,
+        .tenant = from.session().tenant(),
+        .filter = std::string(parsed.filter),
+        .token = number,
+        .receiver = route_of(from, parsed, subscription)});
+  const auto owed = feeds_.find(from.session_id);
+  if (owed != feeds_.end() && !parsed.shared()) owed->second.feed.cancel(parsed.filter);
+  return ReasonCode::success;
+}
+
+/// True when the answer has to wait for the inbox.
+bool PostOffice::finish_in_inbox(const Token& done, dispatch::SubscribeOutcome outcome) {
+  const PendingAck& pending = pending_.at(done.ack.pending);
+  Session* session = dispatch_.find(pending.session);
+  const bool failed = outcome != dispatch::SubscribeOutcome::done;
+  if (session == nullptr || pending.unsubscribe == failed) return false;
+  // A removal that was carried out, or an add that was not: the inbox must not have it either.
+  auto& actor = *static_cast<SessionActor*>(session->shell);
+  inbox::Unsubscribe unsubscribe{{actor.identity()->tenant, session->client_id()},
+                                 actor.incarnation,
+                                 done.filter};
+  const inbox::Name name = unsubscribe.name;
+  const std::uint64_t token = failed ? 0 : wait_for(UnsubscribeWait{done.ack, done.filter});
+  inbox_.submit(name, std::move(unsubscribe), token);
+  return token != 0;
+}
+
+void PostOffice::completed(const UnsubscribeWait& wait, const inbox::Completion& completion) {
+  const bool gone = completion.result.result == inbox::Result::done ||
+                    completion.result.result == inbox::Result::absent;
+  answer_entry({.ack = wait.ack, .filter = wait.filter, .adding = {}, .inbox = true},
+               gone ? dispatch::SubscribeOutcome::done : dispatch::SubscribeOutcome::failed);
 }
 
 }  // namespace skald::actors

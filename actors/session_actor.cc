@@ -227,9 +227,15 @@ void SessionActor::flush_answer() {
   if (!processing_) linger();
 }
 
-void SessionActor::granted() {
+void SessionActor::refuse(codec::ReasonCode reason, End end) {
   if (session_.state() != Session::State::connecting) return;
-  office_.accept_session(*this);
+  session_.refuse(reason, end);
+  if (!processing_) linger();
+}
+
+void SessionActor::granted(const inbox::SessionState* state) {
+  if (session_.state() != Session::State::connecting) return;
+  office_.accept_session(*this, state);
   if (session_.keep_alive_s() > 0) {
     office_.wheel().add(timer, office_.now_ms() + session_.keep_alive_s() * 1500ULL);
   } else {

@@ -6,6 +6,7 @@
 // the loop. Its destructor is trivial in effect: it may run on any thread.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -14,11 +15,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/loop/pinned.h"
 #include "actors/loop/timing_wheel.h"
 #include "actors/messages.h"
 #include "mqtt/auth/authority.h"
+#include "mqtt/inbox/types.h"
 #include "mqtt/session/session.h"
 
 namespace skald::actors {
@@ -42,8 +45,11 @@ class SessionActor final : public Pinned {
 
   /// Starts reading. The connect timeout runs from here.
   void start();
-  /// The directory granted the client id: CONNACK, then what the client has sent meanwhile.
-  void granted();
+  /// The client id is this connection's: CONNACK, then what the client has sent meanwhile. `state`:
+  /// of a persistent session; otherwise null.
+  void granted(const inbox::SessionState* state);
+  /// CONNACK with an error, then the end.
+  void refuse(codec::ReasonCode reason, session::End end);
   /// Writes what the session has for the client; ends the connection when that was the last.
   void flush();
   /// Its publishes may go on.
@@ -57,6 +63,7 @@ class SessionActor final : public Pinned {
   void on_timer();
 
   session::Session& session() { return session_; }
+  const session::Session& session() const { return session_; }
   const Accepted& accepted() const { return accepted_; }
   const auth::IdentityRef& identity() const { return access_.identity; }
   auth::Access& access() { return access_; }
@@ -65,7 +72,17 @@ class SessionActor final : public Pinned {
   SessionTimer timer;
   std::uint64_t session_id = 0;  // from attach on
   std::uint32_t position = 0;    // in the list of connections
-  bool attached = false;         // the directory knows it
+  bool attached = false;         // its inbox knows it
+  bool lazy = false;             // in the list of those with something to tell their inbox
+  inbox::Incarnation incarnation = 0;
+  /// What only a persistent session has here.
+  struct Durable {
+    absl::flat_hash_map<std::string, inbox::Subscription> subscriptions;  // by filter as subscribed
+    std::vector<inbox::Seq> finished;       // to be told to the inbox sometime
+    std::vector<std::uint16_t> handed_out;  // likewise
+    bool feeding = false;                   // part of a feed is on its way to the queue
+  };
+  std::unique_ptr<Durable> durable;
 
  private:
   enum class Phase : std::uint8_t { open, lingering, ended };

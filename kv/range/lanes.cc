@@ -5,6 +5,11 @@
 #include "config/base/assert.h"
 
 namespace skald::range {
+LifeNumber Lanes::ended(NodeId node) const {
+  const auto found = ended_.find(node);
+  return found == ended_.end() ? LifeNumber{} : found->second;
+}
+
 bool Lanes::has_ended(Life life) const {
   const auto ended = ended_.find(life.node);
   return ended != ended_.end() && life.number <= ended->second;

@@ -57,6 +57,8 @@ class Lanes {
   void end_life(Life life);
 
   bool has_ended(Life life) const;
+  /// The newest life of the node that has ended; 0: none.
+  LifeNumber ended(NodeId node) const;
   /// The sequence number that the lane is to go on with.
   std::uint64_t next(const LaneId& lane) const;
   std::size_t size() const { return lanes_.size(); }

@@ -6,6 +6,7 @@
 
 #include "config/base/assert.h"
 #include "mqtt/codec/encoder.h"
+#include "mqtt/session/persistent.h"
 #include "mqtt/session/session.h"
 #include "mqtt/share/redispatch.h"
 
@@ -37,6 +38,7 @@ bool Session::behind() const {
 bool Session::has_room(QoS qos) const {
   if (output_.size() > limits_->output_high_water_bytes) return false;
   if (qos == QoS::at_most_once) return !slow_ || !behind();
+  if (persistent_) return has_stored_room() && !persistent_->out.behind();
   return window_.open() < window_.size() && (!queue_ || queue_->messages.empty());
 }
 

@@ -324,10 +324,10 @@ BOOST_AUTO_TEST_CASE(behind_a_retained_one) {
   RetainHold hold;
   BOOST_CHECK(!hold.holds(1));
   BOOST_CHECK(!hold.has_to_store());
-  hold.hold_retained(1, make({.sequence = 1}), 10);
-  hold.hold_behind(1, make({.sequence = 2}), std::nullopt);
-  hold.hold_retained(1, make({.sequence = 3}), 11);
-  hold.hold_behind(1, make({.sequence = 4}), 12);
+  hold.hold(1, make({.sequence = 1, .retain = true}), {.ticket = 10});
+  hold.hold(1, make({.sequence = 2, .retain = false}), {.ticket = std::nullopt});
+  hold.hold(1, make({.sequence = 3, .retain = true}), {.ticket = 11});
+  hold.hold(1, make({.sequence = 4, .retain = false}), {.ticket = 12});
   BOOST_CHECK(hold.holds(1));
   BOOST_CHECK(!hold.holds(2));
   BOOST_CHECK_EQUAL(hold.take_to_store().size(), 2U);
@@ -348,6 +348,25 @@ BOOST_AUTO_TEST_CASE(behind_a_retained_one) {
   BOOST_CHECK(!hold.holds(1));
 }
 
+/// What waits for its inbox and for the store leaves when both are done, and keeps its place.
+BOOST_AUTO_TEST_CASE(accepted_and_stored) {
+  RetainHold hold;
+  const auto first = hold.hold(
+      1, make({.sequence = 1, .retain = false}), {.ticket = 1, .packet_id = 7, .accept = true});
+  const auto second = hold.hold(
+      1, make({.sequence = 2, .retain = true}), {.ticket = 2, .packet_id = 8, .accept = true});
+  hold.hold(1, make({.sequence = 3, .retain = false}), {.ticket = 3});
+  BOOST_CHECK_EQUAL(hold.take_to_store().size(), 1U);
+  BOOST_CHECK(hold.stored({StoreResult::done}).empty());
+  BOOST_CHECK(hold.accepted(1, second, true).empty());
+  const auto ready = hold.accepted(1, first, false);
+  BOOST_REQUIRE_EQUAL(ready.size(), 3U);
+  BOOST_CHECK(ready[0].refused && ready[0].packet_id == 7);
+  BOOST_CHECK(!ready[1].refused && ready[1].packet_id == 8);
+  BOOST_CHECK_EQUAL(ready[2].publication->info().sequence, 3U);
+  BOOST_CHECK(!hold.holds(1));
+}
+
 /// Several publishers, results in pieces, publishers that end with a will while they wait.
 BOOST_AUTO_TEST_CASE(random_lines) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
@@ -362,11 +381,11 @@ BOOST_AUTO_TEST_CASE(random_lines) {
       const std::uint64_t session = random.below(8);
       const bool more = step < 300;
       if (more && random.one_in(3)) {
-        hold.hold_retained(session, make({.sequence = ++sequence}), std::nullopt);
+        hold.hold(session, make({.sequence = ++sequence, .retain = true}), {.ticket = std::nullopt});
         sent_by[session].push_back(sequence);
         results[sequence] = random.one_in(4) ? StoreResult::quota : StoreResult::done;
       } else if (more && hold.holds(session)) {
-        hold.hold_behind(session, make({.sequence = ++sequence}), std::nullopt);
+        hold.hold(session, make({.sequence = ++sequence, .retain = false}), {.ticket = std::nullopt});
         sent_by[session].push_back(sequence);
       }
       if (random.one_in(3)) {

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "config/base/random.h"
-#include "mqtt/session/directory.h"
 #include "mqtt/session/packet_id_set.h"
 #include "mqtt/session/send_window.h"
 
@@ -156,120 +155,6 @@ BOOST_AUTO_TEST_CASE(packet_id_set) {
   for (std::uint32_t id = 0; id < 65536; ++id) check(static_cast<std::uint16_t>(id), true);
   for (std::uint32_t id = 0; id < 65536; ++id) check(static_cast<std::uint16_t>(id), false);
 }
-
-BOOST_AUTO_TEST_SUITE(directory)
-
-using Owners = std::vector<Directory::Owner>;
-
-BOOST_AUTO_TEST_CASE(script) {
-  struct Step {
-    char what;
-    Directory::Owner owner;
-    Owners granted, evicted, overtaken;
-  };
-  const Step steps[] = {
-      {'+', 1, {1}, {}, {}},  // free
-      {'+', 2, {}, {1}, {}},  // the owner is told to go
-      {'+', 3, {}, {}, {2}},  // the newest wins
-      {'-', 2, {}, {}, {}},   // the overtaken one says goodbye
-      {'-', 9, {}, {}, {}},   // unknown
-      {'-', 1, {3}, {}, {}},  // now it is free
-      {'+', 4, {}, {3}, {}},  //
-      {'-', 4, {}, {}, {}},   // gone while it waited
-      {'-', 3, {}, {}, {}},   // nobody left
-      {'+', 5, {5}, {}, {}}, {'+', 6, {}, {5}, {}},
-      {'-', 6, {}, {}, {}},  {'+', 7, {}, {5}, {}},  // told again: harmless
-      {'-', 5, {7}, {}, {}}, {'-', 7, {}, {}, {}},
-  };
-  Directory directory;
-  for (const Step& step : steps) {
-    if (step.what == '+') {
-      directory.attach("t", "c", step.owner);
-    } else {
-      directory.detach("t", "c", step.owner);
-    }
-    const Directory::Ready ready = directory.take_ready();
-    BOOST_TEST_CONTEXT("owner " << step.owner) {
-      BOOST_TEST(ready.granted == step.granted);
-      BOOST_TEST(ready.evicted == step.evicted);
-      BOOST_TEST(ready.overtaken == step.overtaken);
-    }
-  }
-  BOOST_TEST(directory.size() == 0U);
-}
-
-BOOST_AUTO_TEST_CASE(tenants_and_names_apart) {
-  Directory directory;
-  directory.attach("t", "uc", 1);
-  directory.attach("tu", "c", 2);
-  directory.attach("t", "", 3);
-  BOOST_TEST(directory.take_ready().granted == (Owners{1, 2, 3}));
-}
-
-/// Sessions that come, are told, and go late: never two owners, and everybody is answered.
-BOOST_AUTO_TEST_CASE(random_world) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    BOOST_TEST_CONTEXT("seed " << seed) {
-      Random random(seed);
-      Directory directory;
-      std::map<Directory::Owner, char> sessions;  // w: waits, o: owns, x: must go
-      std::map<Directory::Owner, std::string> names;
-      std::map<std::string, Directory::Owner> owners;
-      Directory::Owner last = 0;
-      const auto drain = [&] {
-        const Directory::Ready ready = directory.take_ready();
-        for (const auto owner : ready.granted) {
-          BOOST_REQUIRE(sessions.at(owner) == 'w');
-          BOOST_REQUIRE(!owners.contains(names[owner]));
-          owners[names[owner]] = owner;
-          sessions[owner] = 'o';
-        }
-        for (const auto owner : ready.evicted) {
-          BOOST_REQUIRE(owners.at(names[owner]) == owner);
-          sessions.at(owner) = 'x';
-        }
-        for (const auto owner : ready.overtaken) {
-          BOOST_REQUIRE(sessions.at(owner) == 'w');
-          sessions.at(owner) = 'x';
-        }
-      };
-      const auto leave = [&](Directory::Owner owner) {
-        const std::string name = names[owner];
-        if (const auto at = owners.find(name); at != owners.end() && at->second == owner) {
-          owners.erase(at);
-        }
-        sessions.erase(owner);
-        directory.detach("t", name, owner);
-        drain();
-      };
-      for (int step = 0; step < 300; ++step) {
-        if (random.one_in(2)) {
-          const std::string name(1, static_cast<char>('a' + random.below(3)));
-          names[++last] = name;
-          sessions[last] = 'w';
-          directory.attach("t", name, last);
-          drain();
-        } else if (!sessions.empty()) {
-          auto at = sessions.begin();
-          std::advance(at, static_cast<long>(random.below(sessions.size())));
-          leave(at->first);
-        }
-      }
-      for (int round = 0; round < 1000; ++round) {
-        const auto must_go = std::find_if(sessions.begin(), sessions.end(),
-                                          [](const auto& entry) { return entry.second == 'x'; });
-        if (must_go == sessions.end()) break;
-        leave(must_go->first);
-      }
-      for (const auto& [owner, state] : sessions) BOOST_REQUIRE(state == 'o');
-      BOOST_REQUIRE_EQUAL(directory.size(), owners.size());
-      while (!sessions.empty()) leave(sessions.begin()->first);
-      BOOST_REQUIRE_EQUAL(directory.size(), 0U);
-    }
-  }
-}
-
-BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
 }  // namespace skald::session

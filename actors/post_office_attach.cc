@@ -1,0 +1,271 @@
+// A session and its inbox: attach before CONNACK, takeover, what it resumes from, detach.
+//
+// The inbox range is the directory (design.md section 5): an attach takes effect at once and fences
+// whoever had the session; CONNACK waits until that connection is closed, at most kEvictMs.
+#include <caf/send.hpp>
+
+#include "actors/connection_log.h"
+#include "actors/post_office.h"
+#include "actors/session_actor.h"
+#include "config/base/assert.h"
+#include "mqtt/inbox/keys.h"
+#include "mqtt/topic/topic.h"
+
+namespace skald::actors {
+
+using codec::ReasonCode;
+using session::End;
+using session::Session;
+
+namespace {
+
+constexpr std::uint64_t kEvictMs = 2000;
+
+}  // namespace
+
+std::uint64_t PostOffice::wait_for(Wait wait) {
+  const std::uint64_t token = ++last_wait_;
+  waits_.emplace(token, std::move(wait));
+  return token;
+}
+
+void PostOffice::attach_session(SessionActor& actor) {
+  Session& session = actor.session();
+  const std::uint64_t id = next_session_id();
+  actor.session_id = id;
+  std::string client_id = session.connect_packet().client_id;
+  if (client_id.empty()) {
+    client_id = "auto-" + std::to_string(node_.life.number.value) + "-" + std::to_string(id);
+  }
+  session.set_client_id(client_id);
+  actor.access().rights = nullptr;  // of the id that the client has not chosen
+  attaching_.emplace(id, Attaching{.actor = &actor});
+  const std::string& tenant = actor.identity()->tenant;
+  inbox::Attach attach;
+  attach.name = {tenant, std::move(client_id)};
+  attach.owner = {node_.life, id};
+  attach.user = actor.identity()->user;
+  attach.clean_start = session.clean_start();
+  attach.expiry_s = session.wished_expiry_s(workspace_.limits);
+  attach.will = session.will(tenant);
+  const session::Limits& limits = workspace_.limits;
+  attach.quota.max_messages = limits.max_queued_messages;
+  attach.quota.max_bytes = limits.max_queued_bytes;
+  attach.quota.max_subscriptions = limits.max_subscriptions;
+  const inbox::Name name = attach.name;
+  inbox_.submit(name, std::move(attach), wait_for(AttachWait{id, name}));
+}
+
+void PostOffice::completed(const AttachWait& wait, const inbox::Completion& completion) {
+  const inbox::OperationResult& result = completion.result;
+  const auto found = attaching_.find(wait.session);
+  if (found == attaching_.end()) {  // gone since
+    if (result.result != inbox::Result::done) return;
+    inbox_.submit(wait.name,
+                  inbox::Detach{.name = wait.name,
+                                .incarnation = result.incarnation,
+                                .why = inbox::Detach::Why::clean,
+                                .expiry_s = std::nullopt},
+                  0);
+    return;
+  }
+  SessionActor& actor = *found->second.actor;
+  if (result.result != inbox::Result::done) {
+    const bool foreign = result.result == inbox::Result::foreign;
+    actor.refuse(foreign ? ReasonCode::not_authorized : ReasonCode::server_unavailable,
+                 foreign ? End::not_authorized : End::server_busy);
+    return;
+  }
+  actor.attached = true;
+  actor.incarnation = result.incarnation;
+  found->second.result = result;
+  if (result.previous && result.previous->life == node_.life) {
+    found->second.evicting_until_ms = now_ms_ + kEvictMs;
+    evicting_.push_back(wait.session);
+  } else {
+    proceed(wait.session);
+  }
+}
+
+/// The id is this connection's alone: CONNACK, once it is known what is resumed.
+void PostOffice::proceed(std::uint64_t session) {
+  const auto found = attaching_.find(session);
+  if (found == attaching_.end()) return;
+  found->second.evicting_until_ms = 0;
+  SessionActor& actor = *found->second.actor;
+  if (found->second.result.session_present) {
+    send(node_.stores[static_cast<std::size_t>(StoreKind::inbox)],
+         SessionStateWanted{{actor.identity()->tenant, actor.session().client_id()},
+                            session,
+                            actor.incarnation});
+    return;
+  }
+  const Attaching attaching = found->second;
+  attaching_.erase(found);
+  accept_new(attaching);
+}
+
+void PostOffice::accept_new(Attaching attaching) {
+  SessionActor& actor = *attaching.actor;
+  if (actor.session().wished_expiry_s(workspace_.limits) == 0) {
+    actor.granted(nullptr);
+    return;
+  }
+  inbox::SessionState fresh;
+  fresh.incarnation = attaching.result.incarnation;
+  fresh.birth = attaching.result.birth;
+  fresh.head = 1;
+  actor.granted(&fresh);
+}
+
+void PostOffice::on_state(const SessionStateFound& found) {
+  now_ms_ = node_.clock.now_ms();
+  const auto attaching = attaching_.find(found.session);
+  if (attaching == attaching_.end()) return;
+  SessionActor* actor = attaching->second.actor;
+  if (!found.state) {  // fenced since, or the range has moved: the client will try again
+    actor->refuse(ReasonCode::server_unavailable, End::server_busy);
+    return;
+  }
+  attaching_.erase(attaching);
+  actor->granted(&*found.state);
+}
+
+void PostOffice::accept_session(SessionActor& actor, const inbox::SessionState* state) {
+  Session& session = actor.session();
+  const bool clean = session.clean_start();
+  const std::string_view tenant = intern_tenant(actor.identity()->tenant);
+  const std::string& prefix = node_.options.mqtt.response_information;
+  const std::string response = prefix.empty() ? "" : prefix + session.client_id();
+  Session::Identity identity{.tenant = tenant,
+                             .publisher = {.life = node_.life, .session = actor.session_id},
+                             .response_information = response};
+  if (state == nullptr) {
+    session.accept(identity, now_ms_);
+  } else {
+    const bool present = state->birth != state->incarnation;
+    identity.publisher =
+        mqtt::persistent_publisher(tenant, session.client_id(), state->birth);
+    const session::Resume resume = session::Resume::of(*state, present);
+    session.accept(identity, now_ms_, &resume);
+    actor.durable = std::make_unique<SessionActor::Durable>();
+    actor.durable->subscriptions.insert(state->subscriptions.begin(), state->subscriptions.end());
+  }
+  session.set_restricted(authority_.is_restricted(actor.access(), session.client_id()));
+  dispatch_.add(session, actor.session_id);
+  log_accepted(actor.accepted(), session, actor.identity()->user, clean);
+  if (state == nullptr) return;
+  for (const auto& [filter, subscription] : state->subscriptions) {
+    announce_member(actor, filter, true);
+  }
+  collect(actor);
+}
+
+dist::GroupReceiver PostOffice::member_route(const SessionActor& actor, std::string group,
+                                             const inbox::Subscription& subscription,
+                                             bool online) const {
+  dist::InboxMember member;
+  member.inbox = {.inbox = actor.session().client_id(),
+                  .incarnation = subscription.incarnation,
+                  .qos = subscription.options.qos,
+                  .retain_as_published = subscription.options.retain_as_published,
+                  .no_local = false,
+                  .subscription_id = subscription.id};
+  if (online) member.owner = node_.life;
+  member.attached = actor.incarnation + (online ? 0 : 1);
+  return {std::move(group), std::move(member)};
+}
+
+/// A persistent member of a shared group has a connection here from now on, or no longer: members
+/// with one come first.
+void PostOffice::announce_member(SessionActor& actor, const std::string& filter, bool online) {
+  const topic::Filter parsed = topic::parse_filter(filter, {});
+  if (!parsed.shared()) return;
+  const auto found = actor.durable->subscriptions.find(filter);
+  if (found == actor.durable->subscriptions.end()) return;
+  wish({.kind = RouteWish::Kind::add,
+        .tenant = actor.session().tenant(),
+        .filter = std::string(parsed.filter),
+        .token = 0,
+        .receiver = member_route(actor, std::string(parsed.group), found->second, online)});
+}
+
+/// Whoever has to go for a newer connection goes, and that is told.
+void PostOffice::evict(const inbox::Evict& evict) {
+  const std::uint64_t id = evict.owner.session;
+  SessionActor* actor = nullptr;
+  if (Session* session = dispatch_.find(id)) {
+    actor = static_cast<SessionActor*>(session->shell);
+  } else if (const auto found = attaching_.find(id); found != attaching_.end()) {
+    actor = found->second.actor;
+  }
+  if (actor == nullptr) {
+    tell_evicted(evict.to);
+    return;
+  }
+  evicted_for_[id] = evict.to;
+  if (actor->session().state() == Session::State::connected) {
+    actor->close(ReasonCode::session_taken_over, End::taken_over);  // [MQTT-3.1.4-3]
+  } else {
+    actor->refuse(ReasonCode::server_busy, End::taken_over);
+  }
+}
+
+void PostOffice::tell_evicted(const inbox::Owner& owner) {
+  if (owner.life != node_.life) return;  // that node waits for its time
+  enter();
+  caf::anon_send(node_.post_offices[owner.session & 0xFF], Evicted{owner});
+}
+
+void PostOffice::on_evicted(const Evicted& evicted) {
+  now_ms_ = node_.clock.now_ms();
+  const auto found = attaching_.find(evicted.owner.session);
+  if (found != attaching_.end() && found->second.evicting_until_ms != 0) {
+    proceed(evicted.owner.session);
+  }
+}
+
+/// Those that would not go in time are fenced: nothing of theirs counts any more.
+void PostOffice::stop_evicting() {
+  while (!evicting_.empty()) {
+    const auto found = attaching_.find(evicting_.front());
+    if (found != attaching_.end() && found->second.evicting_until_ms > now_ms_) return;
+    const std::uint64_t session = evicting_.front();
+    evicting_.pop_front();
+    if (found != attaching_.end() && found->second.evicting_until_ms != 0) proceed(session);
+  }
+}
+
+/// The connection is over: its inbox decides what follows from that.
+void PostOffice::detach(SessionActor& actor) {
+  attaching_.erase(actor.session_id);
+  if (const auto evicted = evicted_for_.find(actor.session_id); evicted != evicted_for_.end()) {
+    tell_evicted(evicted->second);
+    evicted_for_.erase(evicted);
+  }
+  if (!actor.attached) return;
+  actor.attached = false;
+  Session& session = actor.session();
+  inbox::Detach detach;
+  detach.name = {actor.identity()->tenant, session.client_id()};
+  detach.incarnation = actor.incarnation;
+  const bool accepted = dispatch_.find(actor.session_id) != nullptr;
+  if (session.ended_clean() || !accepted) {
+    detach.why = inbox::Detach::Why::clean;
+  } else if (stopping_) {
+    detach.why = inbox::Detach::Why::drain;
+  }
+  if (session.persistent()) {
+    collect(actor);
+    send_lazy(actor);
+    detach.expiry_s = session.changed_expiry_s();
+    detach.sent_up_to = session.sent_up_to();
+    for (const auto& [filter, subscription] : actor.durable->subscriptions) {
+      announce_member(actor, filter, false);
+    }
+  }
+  const inbox::Name name = detach.name;
+  inbox_.submit(name, std::move(detach), 0);
+}
+
+}  // namespace skald::actors

@@ -1,0 +1,93 @@
+// One replica of a range: what its machine needs beside apply. Published snapshots, effects,
+// deadlines, questions about stored data.
+//
+// Pinned to the store's thread; made, called and ended by the store actor. A kind of range each has
+// its class here.
+#pragma once
+
+#include <caf/actor.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/loop/pinned.h"
+#include "actors/messages.h"
+#include "kv/range/range.h"
+#include "kv/store/data_store.h"
+#include "mqtt/inbox/machine.h"
+
+namespace skald::actors {
+
+class StoreActor;
+
+class ReplicaActor : public Pinned {
+ public:
+  ReplicaActor(caf::actor_config& config, StoreActor& store, RangeId range)
+      : Pinned(config), store_(store), range_(range) {}
+
+  const char* name() const override { return "replica"; }
+  RangeId range_id() const { return range_; }
+
+  // Called by the store actor.
+
+  /// Commands were applied and their writes are in the data, or the machine was rebuilt. Before
+  /// the replies leave.
+  virtual void applied(range::Range& range) = 0;
+  /// Every tick of the store: what is due is proposed, if this replica leads.
+  virtual void tick(range::Range&) {}
+  /// The reply to propose().
+  virtual void proposed(const range::Reply&) {}
+  /// Carries out what a command led to (HostReady::effects).
+  virtual void effect(range::Range&, std::string_view) {}
+
+ protected:
+  StoreActor& store() { return store_; }
+
+ private:
+  StoreActor& store_;
+  const RangeId range_;
+};
+
+class DistReplica final : public ReplicaActor {
+ public:
+  using ReplicaActor::ReplicaActor;
+  caf::behavior make_behavior() override;
+  void applied(range::Range& range) override;
+};
+
+class RetainReplica final : public ReplicaActor {
+ public:
+  using ReplicaActor::ReplicaActor;
+  caf::behavior make_behavior() override;
+  void applied(range::Range& range) override;
+  void tick(range::Range& range) override;
+  void proposed(const range::Reply& reply) override;
+
+ private:
+  bool expiring_ = false;
+};
+
+class InboxReplica final : public ReplicaActor {
+ public:
+  using ReplicaActor::ReplicaActor;
+  caf::behavior make_behavior() override;
+  void applied(range::Range&) override {}
+  void tick(range::Range& range) override;
+  void proposed(const range::Reply& reply) override;
+  void effect(range::Range& range, std::string_view ticket) override;
+
+  /// Intents that post offices or the route keeper have carried out.
+  void intents_done(const std::vector<std::uint64_t>& intents);
+
+ private:
+  void carry_out(inbox::Effect& effect);
+
+  bool ticking_ = false;
+};
+
+/// The messages of a queue, out of the data. Requires: `range` leads.
+MessagesFetched fetch_messages(const FetchMessages& wanted, range::Range& range,
+                               store::DataStore& data);
+
+}  // namespace skald::actors
