@@ -15,6 +15,7 @@ struct Sample {
   mqtt::TimeMs expiry_ms = 0;
   std::uint64_t sequence = 1;
   codec::QoS qos = codec::QoS::at_least_once;
+  bool retain = true;
 };
 
 inline mqtt::PublicationRef make(const Sample& sample) {
@@ -24,7 +25,7 @@ inline mqtt::PublicationRef make(const Sample& sample) {
   info.stamp_ms = 1000 + sample.sequence;
   info.expiry_ms = sample.expiry_ms;
   info.qos = sample.qos;
-  info.retain = true;
+  info.retain = sample.retain;
   return mqtt::Publication::make(info, sample.tenant, sample.topic, sample.properties,
                                  sample.payload);
 }
