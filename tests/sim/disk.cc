@@ -31,6 +31,13 @@ void Disk::finish() {
     });
     return;
   }
+  if (scheduler_.now() < full_until_) {
+    ++counters_.failures;
+    poisoned_ = true;
+    nothing_written_ = true;
+    full_();
+    return;
+  }
   if (failed_) {
     ++counters_.failures;
     poisoned_ = true;
@@ -45,7 +52,7 @@ void Disk::finish() {
 
 void Disk::crash() {
   ++generation_;
-  if (!syncing_.empty() && random_.one_in(2)) {
+  if (!syncing_.empty() && !nothing_written_ && random_.one_in(2)) {
     for (const Job& job : syncing_) job.persist();
     syncing_.clear();
   }
@@ -53,6 +60,7 @@ void Disk::crash() {
   syncing_.clear();
   waiting_.clear();
   poisoned_ = false;
+  nothing_written_ = false;
   failed_ = nullptr;
 }
 
@@ -62,7 +70,13 @@ void Disk::stall(Micros duration) {
 
 void Disk::fail_next(std::function<void()> failed) { failed_ = std::move(failed); }
 
+void Disk::fill(Micros duration, std::function<void()> failed) {
+  full_until_ = std::max(full_until_, scheduler_.now() + duration);
+  full_ = std::move(failed);
+}
+
 void Disk::calm() {
+  full_until_ = 0;
   options_.slow_per_mille = 0;
   stalled_until_ = 0;
   failed_ = nullptr;

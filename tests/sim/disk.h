@@ -3,7 +3,8 @@
 // Jobs are durable in order; those that wait while a sync runs share the next one. A crash loses
 // what is not synced; the sync under way may have happened or not, as a whole (one batch of the log
 // engine is atomic). Faults: slow syncs, a stall, a failing sync, after which the disk takes
-// nothing more until the machine restarts (its handle is poisoned).
+// nothing more until the machine restarts (its handle is poisoned); no space, which outlives a
+// restart.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,8 @@ class Disk {
   void stall(Micros duration);
   /// The next sync fails: nothing or all of it is on the platter; `failed` is told.
   void fail_next(std::function<void()> failed);
+  /// Nothing can be written for so long; each sync tells `failed`.
+  void fill(Micros duration, std::function<void()> failed);
   void calm();
   const Counters& counters() const { return counters_; }
 
@@ -57,8 +60,11 @@ class Disk {
   std::vector<Job> waiting_;
   std::vector<Job> syncing_;
   std::function<void()> failed_;
+  std::function<void()> full_;
+  Micros full_until_ = 0;
   std::uint64_t generation_ = 0;  ///< of the process that uses it
   bool poisoned_ = false;
+  bool nothing_written_ = false;  ///< by the sync that failed
   Micros stalled_until_ = 0;
   Counters counters_;
 };

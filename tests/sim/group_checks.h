@@ -13,15 +13,9 @@
 #include <vector>
 
 #include "tests/sim/group_node.h"
+#include "tests/sim/outcome.h"
 
 namespace skald::sim {
-
-struct Violation {
-  std::string checker;
-  std::string what;
-
-  bool none() const { return checker.empty(); }
-};
 
 class GroupChecks {
  public:

@@ -14,6 +14,42 @@ T pick(Random& random, std::initializer_list<T> choices) {
   return *(choices.begin() + random.below(choices.size()));
 }
 
+NetworkOptions draw_network(Random& random) {
+  NetworkOptions network;
+  network.streams = !random.one_in(3);
+  network.delay_min = pick<Micros>(random, {100, 500, 5000, 20000});
+  network.delay_spread = network.delay_min * random.between(1, 10);
+  network.slow_per_mille = pick(random, {1u, 20u, 100u});
+  network.loss_per_mille = pick(random, {5u, 50u, 300u});
+  network.duplicate_per_mille = pick(random, {5u, 50u, 300u});
+  network.reset_per_mille = pick(random, {0u, 1u, 10u});
+  return network;
+}
+
+void drop(GroupOptions& options, Fault fault) {
+  options.faults[static_cast<std::size_t>(fault)] = false;
+  switch (fault) {
+    case Fault::kReset:
+      options.network.reset_per_mille = 0;
+      break;
+    case Fault::kNetwork:
+      options.network.slow_per_mille = 0;
+      options.network.loss_per_mille = 0;
+      options.network.duplicate_per_mille = 0;
+      break;
+    case Fault::kDiskSlow:
+      options.disk.slow_per_mille = 0;
+      break;
+    case Fault::kSnapshot:
+      options.compact_behind = 100000;
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
 raft::Options draw_raft(Random& random) {
   raft::Options raft;
   raft.heartbeat_ticks = static_cast<std::uint32_t>(random.between(1, 3));
@@ -29,27 +65,6 @@ raft::Options draw_raft(Random& random) {
   raft.reads_max = pick<std::size_t>(random, {4, 4096});
   raft.pre_vote = !random.one_in(10);
   return raft;
-}
-
-NetworkOptions draw_network(Random& random) {
-  NetworkOptions network;
-  network.streams = !random.one_in(3);
-  network.delay_min = pick<Micros>(random, {100, 500, 5000, 20000});
-  network.delay_spread = network.delay_min * random.between(1, 10);
-  network.slow_per_mille = pick(random, {1u, 20u, 100u});
-  network.loss_per_mille = pick(random, {5u, 50u, 300u});
-  network.duplicate_per_mille = pick(random, {5u, 50u, 300u});
-  network.reset_per_mille = pick(random, {0u, 1u, 10u});
-  return network;
-}
-
-}  // namespace
-
-const char* name_of(Fault fault) {
-  static constexpr std::array<const char*, kFaultKinds> kNames = {
-      "crash",      "pause",        "partition", "reset",      "network",  "disk-slow",
-      "disk-stall", "disk-failure", "drift",     "membership", "transfer", "snapshot"};
-  return kNames[static_cast<std::size_t>(fault)];
 }
 
 GroupOptions draw_options(std::uint64_t seed) {
@@ -93,31 +108,17 @@ GroupOptions default_options(std::uint64_t seed, bool streams) {
   return options;
 }
 
-void drop(GroupOptions& options, Fault fault) {
-  options.faults[static_cast<std::size_t>(fault)] = false;
-  switch (fault) {
-    case Fault::kReset:
-      options.network.reset_per_mille = 0;
-      break;
-    case Fault::kNetwork:
-      options.network.slow_per_mille = 0;
-      options.network.loss_per_mille = 0;
-      options.network.duplicate_per_mille = 0;
-      break;
-    case Fault::kDiskSlow:
-      options.disk.slow_per_mille = 0;
-      break;
-    case Fault::kSnapshot:
-      options.compact_behind = 100000;
-      break;
-    default:
-      break;
+void reduce(GroupOptions& options, const Reduction& less) {
+  options.less = less;
+  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
+    if (less.without[kind]) drop(options, static_cast<Fault>(kind));
   }
+  if (less.safety != 0) options.safety = std::min(options.safety, less.safety);
 }
 
 std::string describe(const GroupOptions& options) {
   std::ostringstream out;
-  out << options.machines << " machines, " << options.voters << " voters, "
+  out << "group, " << options.machines << " machines, " << options.voters << " voters, "
       << options.safety / kSecond << " s, " << (options.network.streams ? "streams" : "datagrams")
       << ", tick " << options.tick / kMillisecond << " ms, election " << options.raft.election_ticks
       << " ticks, faults:";

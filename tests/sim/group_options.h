@@ -2,33 +2,16 @@
 // testing: which faults are on is itself drawn).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
+#include "config/base/random.h"
 #include "kv/raft/options.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/network.h"
 
 namespace skald::sim {
-
-/// Kinds of faults that can be dropped when a failing seed is made smaller.
-enum class Fault : std::uint8_t {
-  kCrash,
-  kPause,
-  kPartition,
-  kReset,
-  kNetwork,  ///< loss, duplication, slow messages
-  kDiskSlow,
-  kDiskStall,
-  kDiskFailure,
-  kDrift,
-  kMembership,
-  kTransfer,
-  kSnapshot,  ///< early truncation, lost reports
-};
-inline constexpr std::size_t kFaultKinds = 12;
-const char* name_of(Fault fault);
 
 struct GroupOptions {
   std::uint64_t seed = 0;
@@ -38,7 +21,8 @@ struct GroupOptions {
   raft::Options raft;
   NetworkOptions network;
   DiskOptions disk;
-  std::array<bool, kFaultKinds> faults{};
+  FaultSet faults{};
+  Reduction less;
 
   Micros safety = 20 * kSecond;                 ///< with faults
   Micros liveness = 600 * kSecond;              ///< without, for everything to come to its end
@@ -53,11 +37,13 @@ struct GroupOptions {
 };
 
 GroupOptions draw_options(std::uint64_t seed);
+/// Timeouts and limits of one group; limits may be as small as one entry.
+raft::Options draw_raft(Random& random);
 /// Three healthy machines, 1 ms apart, with the default timeouts. Without streams nobody is told
 /// when a connection breaks.
 GroupOptions default_options(std::uint64_t seed, bool streams);
-/// Turns one kind of fault off, wherever it is set.
-void drop(GroupOptions& options, Fault fault);
+/// Leaves out what `less` names.
+void reduce(GroupOptions& options, const Reduction& less);
 std::string describe(const GroupOptions& options);
 
 }  // namespace skald::sim

@@ -79,7 +79,6 @@ void GroupWorld::propose() {
     command.resize(std::max(command.size(), random_work_.below(options_.payload_max + 1)), '.');
     const raft::Proposal proposal = node->raft().propose(raft::make_payload(command));
     if (!proposal.ok()) break;
-    ++stats_.proposed;
     client(*node).proposals[proposal.index] = proposal.term;
   }
   node->drain();
@@ -92,7 +91,7 @@ void GroupWorld::on_applied(GroupNode& node, const raft::Entry& entry) {
   const auto found = asked.proposals.find(entry.index);
   if (found != asked.proposals.end()) {
     if (found->second == entry.term) {
-      ++stats_.acked;
+      ++stats_[Count::kAcked];
       acked_term_ = entry.term;
       floor_ = std::max(floor_, entry.index);
     }
@@ -141,7 +140,7 @@ void GroupWorld::serve_reads(GroupNode& node) {
     return read.index > 0 && read.index <= applied;
   });
   if (served == 0) return;
-  stats_.reads += served;
+  stats_[Count::kReads] += served;
   floor_ = std::max(floor_, applied);
 }
 
@@ -165,7 +164,7 @@ void GroupWorld::change_config() {
   }
   if (change.voters.empty()) return;
   const raft::Proposal proposal = node->raft().propose_config(change);
-  if (proposal.ok()) ++stats_.faults[static_cast<std::size_t>(Fault::kMembership)];
+  if (proposal.ok()) ++stats_[Fault::kMembership];
   node->drain();
 }
 
@@ -175,8 +174,7 @@ void GroupWorld::transfer() {
   const std::vector<ReplicaId> members = node->raft().config().members();
   const ReplicaId target = members[random_work_.below(members.size())];
   if (node->raft().transfer(target) == raft::Refusal::kNone) {
-    ++stats_.transfers;
-    ++stats_.faults[static_cast<std::size_t>(Fault::kTransfer)];
+    ++stats_[Fault::kTransfer];
   }
   node->drain();
 }

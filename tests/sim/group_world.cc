@@ -28,7 +28,7 @@ GroupWorld::GroupWorld(const GroupOptions& options, bool loud)
   }
 }
 
-GroupOutcome GroupWorld::run() {
+Outcome GroupWorld::run() {
   schedule_workload();
   schedule_fault();
   if (!run_until(options_.safety)) return outcome();
@@ -76,8 +76,8 @@ void GroupWorld::calm() {
     node.wake();
     if (node.exists() && !node.up()) node.restart();
   }
-  acked_when_calm_ = stats_.acked;
-  reads_when_calm_ = stats_.reads;
+  acked_when_calm_ = stats_[Count::kAcked];
+  reads_when_calm_ = stats_[Count::kReads];
 }
 
 bool GroupWorld::at_rest() { return unrest().empty(); }
@@ -90,8 +90,8 @@ std::string GroupWorld::unrest() {
   if (!raft.commit_is_current()) return "the leader has committed nothing";
   if (raft.config().joint()) return "the configuration is still joint";
   if (raft.transferee()) return "leadership is still moving";
-  if (stats_.acked < acked_when_calm_ + 5) return "proposals are not committed";
-  if (stats_.reads < reads_when_calm_ + 5) return "reads are not answered";
+  if (stats_[Count::kAcked] < acked_when_calm_ + 5) return "proposals are not committed";
+  if (stats_[Count::kReads] < reads_when_calm_ + 5) return "reads are not answered";
   for (ReplicaId member : raft.config().members()) {
     const GroupNode& there = nodes_.at(GroupNode::machine_of(member));
     const std::string name = "replica " + std::to_string(member.value);
@@ -104,19 +104,23 @@ std::string GroupWorld::unrest() {
   return "";
 }
 
-GroupOutcome GroupWorld::outcome() {
-  stats_.events = scheduler_.executed();
-  stats_.virtual_time = scheduler_.now();
-  stats_.committed = checks_.committed();
-  stats_.elections = checks_.elections();
-  stats_.config_changes = checks_.config_changes();
-  stats_.messages = network_.counters().sent;
-  stats_.messages_lost = network_.counters().lost;
+Outcome GroupWorld::outcome() {
+  stats_[Count::kSeeds] = 1;
+  stats_[Count::kEvents] = scheduler_.executed();
+  stats_[Count::kMicros] = scheduler_.now();
+  stats_[Count::kElections] = checks_.elections();
+  stats_[Count::kConfigs] = checks_.config_changes();
+  stats_[Count::kTransfers] = stats_[Fault::kTransfer];
+  stats_[Count::kMessages] = network_.counters().sent;
+  stats_[Count::kLost] = network_.counters().lost;
   for (auto& [machine, node] : nodes_) {
-    stats_.restarts += node.counters().restarts;
-    stats_.snapshots += node.counters().snapshots;
-    stats_.syncs += node.disk().counters().syncs;
+    stats_[Count::kStarts] += node.counters().restarts;
+    stats_[Count::kSnapshots] += node.counters().snapshots;
+    stats_[Count::kSyncs] += node.disk().counters().syncs;
     trace_.fold(machine, node.state().index, node.state().hash);
+  }
+  for (const Fault always : {Fault::kNetwork, Fault::kDiskSlow, Fault::kDrift, Fault::kSnapshot}) {
+    if (options_.has(always)) stats_[always] = 1;
   }
   return {checks_.violation(), stats_, trace_.hash()};
 }

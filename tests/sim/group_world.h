@@ -5,7 +5,6 @@
 // configuration, everybody caught up, new proposals committed and reads answered.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -17,34 +16,10 @@
 
 namespace skald::sim {
 
-struct GroupStats {
-  std::uint64_t events = 0;
-  Micros virtual_time = 0;
-  std::uint64_t proposed = 0;
-  std::uint64_t acked = 0;
-  std::uint64_t committed = 0;
-  std::uint64_t reads = 0;
-  std::uint64_t elections = 0;
-  std::uint64_t config_changes = 0;
-  std::uint64_t transfers = 0;
-  std::uint64_t restarts = 0;
-  std::uint64_t snapshots = 0;
-  std::uint64_t messages = 0;
-  std::uint64_t messages_lost = 0;
-  std::uint64_t syncs = 0;
-  std::array<std::uint64_t, kFaultKinds> faults{};
-};
-
-struct GroupOutcome {
-  Violation violation;
-  GroupStats stats;
-  std::uint64_t trace_hash = 0;
-};
-
 class GroupWorld final : private GroupObserver {
  public:
   GroupWorld(const GroupOptions& options, bool loud);
-  GroupOutcome run();
+  Outcome run();
   /// How long nothing is acked after the leader of a healthy group dies.
   Micros failover();
 
@@ -87,22 +62,18 @@ class GroupWorld final : private GroupObserver {
 
   // group_nemesis.cc
   void schedule_fault();
-  void inject(Fault fault);
-  void crash_some();
-  void restart_later(Machine machine);
-  void partition();
-  void cut_for(Machine from, Machine to, Micros duration);
-  void flap(Machine a, Machine b, int times);
-  void fail_disk(GroupNode& node);
-  Machine any_machine() {
-    return static_cast<Machine>(random_faults_.between(1, options_.machines));
+  void inject(Fault fault, Random strike);
+  void crash_some(Random& strike);
+  void crash_and_restart(Machine machine, Micros delay);
+  Machine any_machine(Random& random) const {
+    return static_cast<Machine>(random.between(1, options_.machines));
   }
 
   bool run_until(Micros end);
   void calm();
   bool at_rest();
   std::string unrest();
-  GroupOutcome outcome();
+  Outcome outcome();
 
   const GroupOptions options_;
   Scheduler scheduler_;
@@ -123,7 +94,8 @@ class GroupWorld final : private GroupObserver {
   std::uint64_t next_command_ = 1;
   std::uint64_t acked_when_calm_ = 0;
   std::uint64_t reads_when_calm_ = 0;
-  GroupStats stats_;
+  std::uint64_t next_strike_ = 0;
+  Stats stats_;
 };
 
 }  // namespace skald::sim

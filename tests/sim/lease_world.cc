@@ -3,7 +3,9 @@
 #include <memory>
 #include <vector>
 
+#include "config/base/random.h"
 #include "kv/range/serve_lease.h"
+#include "tests/sim/trace.h"
 
 namespace skald::sim {
 namespace {

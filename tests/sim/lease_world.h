@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "tests/sim/group_checks.h"
+#include "tests/sim/outcome.h"
 
 namespace skald::sim {
 

@@ -1,111 +1,156 @@
-// Runs simulated Raft groups.
-//   sim --seeds N [--first S] [--jobs J]   N seeds from S on; exits with 1 on a violation
-//   sim --seed N [--trace] [--shrink]      one seed, told in full
-//   sim --regressions FILE                 the seeds in a file, one a line, # comments
-//   sim --deaths N                         how long a group is unavailable when its leader dies
+// The simulator's command line.
+//   sim --seeds N [--first S] [--jobs J]      N seeds from S on; exits with 1 on a violation
+//   sim --seed N [--trace] [--shrink]         one seed, told in full
+//   sim --regressions FILE                    the seeds in a file, one "world seed" a line
+//   sim --deaths N                            how long a group is unavailable when its leader dies;
+//                                             exits with 1 beyond the promised p99
+// --world group|stores runs all seeds there; without it even seeds are groups, odd ones stores.
+// What --shrink finds is said again with --without FAULT, --skip STRIKE, --strikes N, --until MS.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "tests/sim/group_world.h"
 #include "tests/sim/runner.h"
+#include "tests/sim/shrink.h"
 
 namespace skald::sim {
 namespace {
 
 using Number = unsigned long long;
 
-void print_stats(const GroupStats& stats, std::uint64_t seeds) {
-  std::printf(
-      "%llu seeds, %llu events, %.1f simulated hours\n"
-      "%llu proposals, %llu acked, %llu committed, %llu reads\n"
-      "%llu elections, %llu config entries, %llu transfers, %llu starts, %llu snapshots\n"
-      "%llu messages, %llu lost, %llu syncs\nfaults:",
-      static_cast<Number>(seeds), static_cast<Number>(stats.events),
-      static_cast<double>(stats.virtual_time) / 3.6e9, static_cast<Number>(stats.proposed),
-      static_cast<Number>(stats.acked), static_cast<Number>(stats.committed),
-      static_cast<Number>(stats.reads), static_cast<Number>(stats.elections),
-      static_cast<Number>(stats.config_changes), static_cast<Number>(stats.transfers),
-      static_cast<Number>(stats.restarts), static_cast<Number>(stats.snapshots),
-      static_cast<Number>(stats.messages), static_cast<Number>(stats.messages_lost),
-      static_cast<Number>(stats.syncs));
-  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
-    if (stats.faults[kind] == 0) continue;
-    std::printf(" %s %llu", name_of(static_cast<Fault>(kind)),
-                static_cast<Number>(stats.faults[kind]));
-  }
-  std::printf("\n");
+struct Arguments {
+  Batch batch;
+  Case one;
+  bool single = false;
+  bool trace = false;
+  bool smaller = false;
+  std::uint64_t deaths = 0;
+  std::string regressions;
+};
+
+/// Work that must have been done, a seed, and faults that must have struck.
+struct Floor {
+  Count count;
+  double per_seed;
+};
+
+bool sane(const Stats& total, std::initializer_list<Floor> floors,
+          std::initializer_list<Fault> faults) {
+  const auto seeds = static_cast<double>(total[Count::kSeeds]);
+  bool enough = true;
+  const auto need = [&enough, seeds](const char* what, std::uint64_t there, double per_seed) {
+    if (static_cast<double>(there) >= per_seed * seeds) return;
+    std::printf("too little to prove anything: %llu %s\n", static_cast<Number>(there), what);
+    enough = false;
+  };
+  for (const Floor& floor : floors) need(name_of(floor.count), total[floor.count], floor.per_seed);
+  for (const Fault fault : faults) need(name_of(fault), total[fault], 0.2);
+  return enough;
 }
 
 /// A batch that did too little proves nothing.
 bool sane(const BatchResult& batch) {
-  if (batch.seeds < 100) return true;
-  const GroupStats& total = batch.total;
-  bool every_fault = true;
-  for (Fault fault :
-       {Fault::kCrash, Fault::kPause, Fault::kPartition, Fault::kReset, Fault::kDiskStall,
-        Fault::kDiskFailure, Fault::kMembership, Fault::kTransfer}) {
-    every_fault = every_fault && total.faults[static_cast<std::size_t>(fault)] > batch.seeds / 4;
+  bool enough = true;
+  if (batch.of(World::kGroup)[Count::kSeeds] >= 100) {
+    enough = sane(batch.of(World::kGroup),
+                  {{Count::kAcked, 100},
+                   {Count::kReads, 20},
+                   {Count::kElections, 2},
+                   {Count::kSnapshots, 0.1},
+                   {Count::kConfigs, 1}},
+                  {Fault::kCrash, Fault::kPause, Fault::kPartition, Fault::kReset, Fault::kNetwork,
+                   Fault::kDiskSlow, Fault::kDiskStall, Fault::kDiskFailure, Fault::kDiskFull,
+                   Fault::kDrift, Fault::kMembership, Fault::kTransfer, Fault::kSnapshot});
   }
-  return every_fault && total.acked > 100 * batch.seeds && total.reads > 20 * batch.seeds &&
-         total.elections > 2 * batch.seeds && total.snapshots > batch.seeds / 10 &&
-         total.config_changes > batch.seeds;
+  if (batch.of(World::kStores)[Count::kSeeds] >= 100) {
+    enough = sane(batch.of(World::kStores),
+                  {{Count::kAcked, 100},
+                   {Count::kReads, 20},
+                   {Count::kElections, 4},
+                   {Count::kSnapshots, 1},
+                   {Count::kConfigs, 4},
+                   {Count::kSplits, 0.5},
+                   {Count::kMade, 1},
+                   {Count::kDestroyed, 1},
+                   {Count::kServed, 1000}},
+                  {Fault::kCrash, Fault::kPause, Fault::kPartition, Fault::kReset, Fault::kNetwork,
+                   Fault::kDiskSlow, Fault::kDiskStall, Fault::kDiskFailure, Fault::kDiskFull,
+                   Fault::kDataFailure, Fault::kDrift, Fault::kMembership, Fault::kTransfer,
+                   Fault::kSplit, Fault::kSnapshot, Fault::kDamage}) &&
+             enough;
+  }
+  return enough;
 }
 
-int run_many(std::uint64_t first, std::uint64_t count, unsigned jobs) {
+void print(const Finding& finding) {
+  std::printf("%s seed %llu: %s: %s\n  replay with: sim %s --trace\n", name_of(finding.one.world),
+              static_cast<Number>(finding.one.seed), finding.violation.checker.c_str(),
+              finding.violation.what.c_str(), replay(finding.one).c_str());
+}
+
+int run_many(const Batch& batch) {
   const auto begin = std::chrono::steady_clock::now();
-  const BatchResult batch = run_batch(first, count, jobs, 50, 10);
+  const BatchResult result = run_batch(batch);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  print_stats(batch.total, batch.seeds);
-  std::printf("%.1f s\n", took.count());
-  for (const Finding& finding : batch.findings) {
-    std::printf("seed %llu: %s: %s\n  replay with: sim --seed %llu --trace\n",
-                static_cast<Number>(finding.seed), finding.violation.checker.c_str(),
-                finding.violation.what.c_str(), static_cast<Number>(finding.seed));
+  for (std::size_t world = 0; world < kWorlds; ++world) {
+    const Stats& total = result.totals[world];
+    if (total[Count::kSeeds] == 0) continue;
+    std::printf("%s: %s", name_of(static_cast<World>(world)), describe(total).c_str());
   }
-  if (!sane(batch)) {
-    std::printf("these runs did too little to prove anything\n");
-    return 1;
-  }
-  return batch.findings.empty() ? 0 : 1;
+  for (const Finding& finding : result.findings) print(finding);
+  std::printf("%llu seeds, %zu violations, %.1f s\n", static_cast<Number>(result.seeds),
+              result.findings.size(), took.count());
+  const bool enough = sane(result);
+  return enough && result.findings.empty() ? 0 : 1;
 }
 
-int run_one(std::uint64_t seed, bool trace, bool smaller) {
-  GroupOptions options = draw_options(seed);
-  if (smaller) options = shrink(options, run_apart(options));
-  std::printf("seed %llu: %s\n", static_cast<Number>(seed), describe(options).c_str());
-  std::fflush(nullptr);
-  const GroupOutcome outcome = GroupWorld(options, trace).run();
-  print_stats(outcome.stats, 1);
-  std::printf("trace %016llx\n", static_cast<Number>(outcome.trace_hash));
+int run_one(Case one, bool trace, bool smaller) {
+  std::printf("%s\n", describe(one).c_str());
+  std::fflush(stdout);
+  if (smaller) {
+    const Violation violation = run_apart(one);
+    std::printf("%s: %s\n", violation.checker.c_str(), violation.what.c_str());
+    if (!violation.none()) one = shrink(one, violation);
+    std::printf("smallest: sim %s --trace\n", replay(one).c_str());
+  }
+  std::fflush(stdout);
+  const Outcome outcome = run_case(one, trace);
+  std::printf("%strace %016llx\n", describe(outcome.stats).c_str(),
+              static_cast<Number>(outcome.trace_hash));
   if (outcome.violation.none()) return 0;
   std::printf("%s: %s\n", outcome.violation.checker.c_str(), outcome.violation.what.c_str());
   return 1;
 }
 
-int run_regressions(const char* path) {
+int run_regressions(const std::string& path) {
   std::ifstream in(path);
   int failures = 0;
   int seeds = 0;
   for (std::string line; std::getline(in, line);) {
     if (line.empty() || line.front() == '#') continue;
-    const std::uint64_t seed = std::strtoull(line.c_str(), nullptr, 10);
-    const Violation violation = run_apart(draw_options(seed));
+    std::istringstream words(line);
+    std::string world;
+    Case one;
+    words >> world >> one.seed;
+    one.world = world == "stores" ? World::kStores : World::kGroup;
+    const Violation violation = run_apart(one);
     ++seeds;
     if (violation.none()) continue;
     ++failures;
-    std::printf("seed %llu: %s: %s\n", static_cast<Number>(seed), violation.checker.c_str(),
-                violation.what.c_str());
+    print({one, violation});
   }
   std::printf("%d regression seeds, %d fail\n", seeds, failures);
   return failures == 0 && seeds > 0 ? 0 : 1;
 }
 
-void measure_deaths(std::uint64_t deaths, bool streams) {
+bool measure_deaths(std::uint64_t deaths, bool streams, double p99_max_ms) {
   std::vector<Micros> times;
   for (std::uint64_t seed = 1; seed <= deaths; ++seed) {
     times.push_back(GroupWorld(default_options(seed, streams), false).failover());
@@ -116,55 +161,67 @@ void measure_deaths(std::uint64_t deaths, bool streams) {
   };
   std::printf(
       "%llu deaths of a leader, connections %s: p50 %.0f ms, p90 %.0f ms, p99 %.0f ms, max "
-      "%.0f ms\n",
+      "%.0f ms; p99 promised: %.0f ms\n",
       static_cast<Number>(deaths), streams ? "break" : "stay silent", at(50), at(90), at(99),
-      at(100));
+      at(100), p99_max_ms);
+  return at(99) < p99_max_ms;
+}
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const std::string value = i + 1 < argc ? argv[i + 1] : "";
+    const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
+    Reduction& less = arguments.one.less;
+    if (name == "--trace" || name == "--shrink") {
+      (name == "--trace" ? arguments.trace : arguments.smaller) = true;
+      continue;
+    }
+    ++i;
+    if (name == "--seed") {
+      arguments.one.seed = number;
+      arguments.single = true;
+    } else if (name == "--seeds") {
+      arguments.batch.count = number;
+    } else if (name == "--first") {
+      arguments.batch.first = number;
+    } else if (name == "--jobs") {
+      arguments.batch.jobs = static_cast<unsigned>(std::max<std::uint64_t>(number, 1));
+    } else if (name == "--deaths") {
+      arguments.deaths = number;
+    } else if (name == "--regressions") {
+      arguments.regressions = value;
+    } else if (name == "--world" && (value == "group" || value == "stores")) {
+      arguments.batch.world = value == "stores" ? World::kStores : World::kGroup;
+    } else if (Fault fault{}; name == "--without" && find_fault(value, fault)) {
+      less.without[static_cast<std::size_t>(fault)] = true;
+    } else if (name == "--skip") {
+      less.skip.insert(number);
+    } else if (name == "--strikes") {
+      less.strikes_max = number;
+    } else if (name == "--until") {
+      less.safety = number * kMillisecond;
+    } else {
+      std::fprintf(stderr, "what is %s %s?\n", name.c_str(), value.c_str());
+      return false;
+    }
+  }
+  arguments.one.world = arguments.batch.world.value_or(world_of(arguments.one.seed));
+  return true;
 }
 
 int main(int argc, char** argv) {
-  std::uint64_t seed = 0;
-  std::uint64_t seeds = 0;
-  std::uint64_t first = 1;
-  unsigned jobs = 1;
-  bool one = false;
-  bool trace = false;
-  bool smaller = false;
-  for (int i = 1; i < argc; ++i) {
-    const auto is = [argv, i](const char* name) { return std::strcmp(argv[i], name) == 0; };
-    const auto number = [argc, argv, &i] {
-      return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0;
-    };
-    if (is("--seed")) {
-      seed = number();
-      one = true;
-    } else if (is("--seeds")) {
-      seeds = number();
-    } else if (is("--first")) {
-      first = number();
-    } else if (is("--jobs")) {
-      jobs = static_cast<unsigned>(number());
-    } else if (is("--deaths")) {
-      const std::uint64_t deaths = std::max<std::uint64_t>(number(), 1);
-      measure_deaths(deaths, true);
-      measure_deaths(deaths, false);
-      return 0;
-    } else if (is("--regressions") && i + 1 < argc) {
-      return run_regressions(argv[i + 1]);
-    } else if (is("--trace")) {
-      trace = true;
-    } else if (is("--shrink")) {
-      smaller = true;
-    } else {
-      std::fprintf(stderr, "unknown option: %s\n", argv[i]);
-      return 2;
-    }
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) return 2;
+  if (arguments.deaths > 0) {
+    const bool fast = measure_deaths(arguments.deaths, true, 500);
+    return measure_deaths(arguments.deaths, false, 1500) && fast ? 0 : 1;
   }
-  if (one) return run_one(seed, trace, smaller);
-  if (seeds == 0 || jobs == 0) {
-    std::fprintf(stderr, "usage: sim --seeds N [--first S] [--jobs J] | --seed N [--trace]\n");
-    return 2;
-  }
-  return run_many(first, seeds, jobs);
+  if (!arguments.regressions.empty()) return run_regressions(arguments.regressions);
+  if (arguments.single) return run_one(arguments.one, arguments.trace, arguments.smaller);
+  if (arguments.batch.count > 0) return run_many(arguments.batch);
+  std::fprintf(stderr, "usage: sim --seeds N [--first S] [--jobs J] | --seed N [--trace]\n");
+  return 2;
 }
 
 }  // namespace

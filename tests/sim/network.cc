@@ -79,6 +79,7 @@ void Network::heal_all() {
 }
 
 void Network::calm() {
+  calm_ = true;
   options_.slow_per_mille = 0;
   options_.loss_per_mille = 0;
   options_.duplicate_per_mille = 0;

@@ -56,12 +56,14 @@ class Network {
 
   /// `extra` delays a message by its size.
   void send(Machine from, Machine to, std::uint32_t channel, Micros extra, Deliver deliver);
-  void cut(Machine from, Machine to) { cut_.insert({from, to}); }
+  void cut(Machine from, Machine to) {
+    if (!calm_) cut_.insert({from, to});
+  }
   void heal(Machine from, Machine to);
   void heal_all();
   bool is_cut(Machine from, Machine to) const { return cut_.contains({from, to}); }
   void reset(Machine a, Machine b);
-  /// No more faults of its own: for the liveness phase.
+  /// No more faults of its own, no more cuts: for the liveness phase.
   void calm();
   const Counters& counters() const { return counters_; }
 
@@ -82,6 +84,7 @@ class Network {
   Disconnected disconnected_;
   std::map<std::tuple<Machine, Machine, std::uint32_t>, Stream> streams_;
   std::set<std::pair<Machine, Machine>> cut_;
+  bool calm_ = false;
   Counters counters_;
 };
 

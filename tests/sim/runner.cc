@@ -13,8 +13,7 @@ namespace {
 struct Child {
   pid_t pid = 0;
   int from = -1;
-  std::string text;        ///< not yet a whole line
-  std::uint64_t next = 0;  ///< the seed to begin with
+  std::string text;  ///< not yet a whole line
   std::uint64_t running = 0;
   std::string last_words;
 };
@@ -48,35 +47,6 @@ Child spawn(const std::function<void(int to)>& body) {
   return child;
 }
 
-std::string stats_line(const GroupStats& stats) {
-  std::string line = "S";
-  const auto add = [&line](std::uint64_t number) { line += " " + std::to_string(number); };
-  for (std::uint64_t number :
-       {stats.events, stats.virtual_time, stats.proposed, stats.acked, stats.committed, stats.reads,
-        stats.elections, stats.config_changes, stats.transfers, stats.restarts, stats.snapshots,
-        stats.messages, stats.messages_lost, stats.syncs}) {
-    add(number);
-  }
-  for (std::uint64_t number : stats.faults) add(number);
-  return line + "\n";
-}
-
-void add_stats(GroupStats& total, const std::string& line) {
-  const char* at = line.c_str() + 1;
-  const auto take = [&at](std::uint64_t& field) {
-    char* end = nullptr;
-    field += std::strtoull(at, &end, 10);
-    at = end;
-  };
-  for (std::uint64_t* field :
-       {&total.events, &total.virtual_time, &total.proposed, &total.acked, &total.committed,
-        &total.reads, &total.elections, &total.config_changes, &total.transfers, &total.restarts,
-        &total.snapshots, &total.messages, &total.messages_lost, &total.syncs}) {
-    take(*field);
-  }
-  for (std::uint64_t& field : total.faults) take(field);
-}
-
 std::string violation_line(const Violation& violation) {
   return "V" + violation.checker + "\t" + violation.what + "\n";
 }
@@ -86,18 +56,21 @@ Violation parse_violation(const std::string& line) {
   return {line.substr(1, tab - 1), line.substr(tab + 1)};
 }
 
+Case case_of(const Batch& batch, std::uint64_t seed) {
+  return {batch.world.value_or(world_of(seed)), seed, {}};
+}
+
 /// Lines to the parent: B seed, then V violation or S statistics.
-void run_seeds(int to, std::uint64_t first, std::uint64_t end, std::uint64_t step,
-               std::uint64_t twice) {
-  for (std::uint64_t seed = first; seed < end; seed += step) {
+void run_seeds(int to, const Batch& batch, std::uint64_t from) {
+  for (std::uint64_t seed = from; seed < batch.first + batch.count; seed += batch.jobs) {
     write_all(to, "B" + std::to_string(seed) + "\n");
-    const GroupOptions options = draw_options(seed);
-    GroupOutcome outcome = GroupWorld(options, false).run();
-    if (outcome.violation.none() && seed % twice == 0 &&
-        GroupWorld(options, false).run().trace_hash != outcome.trace_hash) {
+    const Case one = case_of(batch, seed);
+    Outcome outcome = run_case(one, false);
+    if (outcome.violation.none() && batch.twice != 0 && seed / kWorlds % batch.twice == 0 &&
+        run_case(one, false).trace_hash != outcome.trace_hash) {
       outcome.violation = {"same seed, same run", "two runs differ"};
     }
-    write_all(to, outcome.violation.none() ? stats_line(outcome.stats)
+    write_all(to, outcome.violation.none() ? "S" + to_line(outcome.stats) + "\n"
                                            : violation_line(outcome.violation));
   }
 }
@@ -128,18 +101,19 @@ bool reap(Child& child) {
   return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-void take_lines(Child& child, BatchResult& result) {
+void take_lines(const Batch& batch, Child& child, BatchResult& result) {
   for (std::string line; next_line(child, line);) {
+    const Case one = case_of(batch, child.running);
     switch (line.empty() ? ' ' : line.front()) {
       case 'B':
         child.running = std::strtoull(line.c_str() + 1, nullptr, 10);
         break;
       case 'V':
-        result.findings.push_back({child.running, parse_violation(line)});
+        result.findings.push_back({one, parse_violation(line)});
         ++result.seeds;
         break;
       case 'S':
-        add_stats(result.total, line);
+        result.totals[static_cast<std::size_t>(one.world)].add(parse_stats(line.substr(1)));
         ++result.seeds;
         break;
       default:
@@ -150,8 +124,8 @@ void take_lines(Child& child, BatchResult& result) {
 
 }  // namespace
 
-Violation run_apart(const GroupOptions& options) {
-  return run_apart([&options] { return GroupWorld(options, false).run().violation; });
+Violation run_apart(const Case& one) {
+  return run_apart([&one] { return run_case(one, false).violation; });
 }
 
 Violation run_apart(const std::function<Violation()>& what) {
@@ -171,18 +145,15 @@ Violation run_apart(const std::function<Violation()>& what) {
   return found;
 }
 
-BatchResult run_batch(std::uint64_t first, std::uint64_t count, unsigned jobs, std::uint64_t twice,
-                      std::size_t findings_max) {
+BatchResult run_batch(const Batch& batch) {
   BatchResult result;
-  const std::uint64_t end = first + count;
-  const auto start = [end, jobs, twice](std::uint64_t seed) {
-    Child child =
-        spawn([seed, end, jobs, twice](int to) { run_seeds(to, seed, end, jobs, twice); });
-    child.next = seed;
+  const auto start = [&batch](std::uint64_t seed) {
+    Child child = spawn([&batch, seed](int to) { run_seeds(to, batch, seed); });
+    child.running = seed;
     return child;
   };
   std::vector<Child> children;
-  for (unsigned job = 0; job < jobs; ++job) children.push_back(start(first + job));
+  for (unsigned job = 0; job < batch.jobs; ++job) children.push_back(start(batch.first + job));
   while (!children.empty()) {
     std::vector<pollfd> waits;
     for (const Child& child : children) waits.push_back({child.from, POLLIN, 0});
@@ -190,38 +161,21 @@ BatchResult run_batch(std::uint64_t first, std::uint64_t count, unsigned jobs, s
     for (std::size_t i = children.size(); i-- > 0;) {
       if (waits[i].revents == 0) continue;
       const bool more = read_some(children[i]);
-      take_lines(children[i], result);
-      if (more && result.findings.size() < findings_max) continue;
+      take_lines(batch, children[i], result);
+      const bool enough = result.findings.size() >= batch.findings_max;
+      if (more && !enough) continue;
       if (more) ::kill(children[i].pid, SIGKILL);
       Child child = std::move(children[i]);
       children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
       const bool died = reap(child);
-      if (result.findings.size() >= findings_max || !died) continue;
-      result.findings.push_back({child.running, {"assertion", child.last_words}});
+      if (enough || !died) continue;
+      result.findings.push_back({case_of(batch, child.running), {"assertion", child.last_words}});
       ++result.seeds;
-      if (child.running + jobs < end) children.push_back(start(child.running + jobs));
+      const std::uint64_t next = child.running + batch.jobs;
+      if (next < batch.first + batch.count) children.push_back(start(next));
     }
   }
   return result;
-}
-
-GroupOptions shrink(GroupOptions options, const Violation& violation) {
-  const auto fails = [&violation](const GroupOptions& candidate) {
-    return run_apart(candidate).checker == violation.checker;
-  };
-  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
-    if (!options.faults[kind]) continue;
-    GroupOptions smaller = options;
-    drop(smaller, static_cast<Fault>(kind));
-    if (fails(smaller)) options = smaller;
-  }
-  for (int halving = 0; halving < 4; ++halving) {
-    GroupOptions smaller = options;
-    smaller.safety /= 2;
-    if (!fails(smaller)) break;
-    options = smaller;
-  }
-  return options;
 }
 
 }  // namespace skald::sim

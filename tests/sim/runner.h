@@ -1,35 +1,43 @@
-// Runs seeds in child processes, so that an assertion of the core is a finding like any other.
+// Runs cases in child processes, so that an assertion of the core is a finding like any other.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "tests/sim/group_world.h"
+#include "tests/sim/case.h"
 
 namespace skald::sim {
 
 struct Finding {
-  std::uint64_t seed = 0;
+  Case one;
   Violation violation;
 };
 
 /// Runs `what` in a child. Its violation, or "assertion" with what it said, or none.
 Violation run_apart(const std::function<Violation()>& what);
-Violation run_apart(const GroupOptions& options);
+Violation run_apart(const Case& one);
 
-/// Runs `count` seeds from `first` on in `jobs` children. Each seed that is a multiple of `twice`
-/// is run twice, and must leave the same trace. Calls `progress(done)` now and then.
+struct Batch {
+  std::uint64_t first = 1;
+  std::uint64_t count = 0;
+  std::optional<World> world;  ///< none: each seed in its own
+  unsigned jobs = 1;
+  std::uint64_t twice = 50;  ///< multiples of it are run twice, and must leave the same trace
+  std::size_t findings_max = 10;
+};
+
 struct BatchResult {
   std::vector<Finding> findings;
-  GroupStats total;
+  std::array<Stats, kWorlds> totals{};
   std::uint64_t seeds = 0;
-};
-BatchResult run_batch(std::uint64_t first, std::uint64_t count, unsigned jobs, std::uint64_t twice,
-                      std::size_t findings_max);
 
-/// Drops kinds of faults and time as long as the same checker complains.
-GroupOptions shrink(GroupOptions options, const Violation& violation);
+  const Stats& of(World world) const { return totals[static_cast<std::size_t>(world)]; }
+};
+
+BatchResult run_batch(const Batch& batch);
 
 }  // namespace skald::sim

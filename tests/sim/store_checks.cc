@@ -43,6 +43,10 @@ void StoreChecks::on_ready(StoreNode& node, const range::HostReady& ready) {
 }
 
 void StoreChecks::on_durable(StoreNode& node, const store::WriteSet& set) {
+  for (const store::ReplicaWrite& write : set.replicas) {
+    if (!write.hard_state) continue;
+    votes_[{write.who.range, write.who.replica}] = {write.hard_state->term, write.hard_state->vote};
+  }
   for (const store::RecordWrite& record : set.records) {
     const RangeId range = range::tombstone_range(record.key);
     if (!range || !record.value) continue;
@@ -52,21 +56,62 @@ void StoreChecks::on_durable(StoreNode& node, const store::WriteSet& set) {
   }
 }
 
-/// Nothing is acked that the disk does not have: in the log, or in data that is flushed.
+/// Nothing is promised that the disk does not have: votes, and entries in the log or in data that
+/// is flushed.
 void StoreChecks::check_promise(StoreNode& node, RangeId range, const raft::Message& message) {
   raft::Index index = 0;
   if (const auto* append = std::get_if<raft::AppendResponse>(&message.body)) {
     if (!append->rejected) index = append->index;
   } else if (const auto* beat = std::get_if<raft::HeartbeatResponse>(&message.body)) {
     index = beat->index;
+  } else if (const auto* vote = std::get_if<raft::VoteResponse>(&message.body)) {
+    if (!vote->pre && vote->granted) check_vote(node, range, message, message.to);
+  } else if (const auto* asks = std::get_if<raft::VoteRequest>(&message.body)) {
+    if (!asks->pre) check_vote(node, range, message, message.from);
   }
-  if (index <= 1) return;
-  const auto there =
-      node.log().entries({0, range, message.from}, index, index + 1, ~std::uint64_t{0});
-  const auto flushed = node.data().flushed(range);
-  if (there.ok() && !there->empty()) return;
-  if (flushed && flushed->index >= index) return;
+  if (index <= 1 || holds(node, range, message.from, index)) return;
   report("no promise before its sync", name(range) + " entry " + std::to_string(index));
+}
+
+void StoreChecks::check_vote(StoreNode& node, RangeId range, const raft::Message& message,
+                             ReplicaId vote) {
+  const auto found = votes_.find({range, message.from});
+  const Vote durable = found == votes_.end() ? Vote{} : found->second;
+  if (durable.term > message.term) return;  // kept long ago
+  if (durable.term == message.term && durable.vote == vote) return;
+  report("no promise before its sync", name(range) + " vote of store " +
+                                           std::to_string(node.id().value) + " in term " +
+                                           std::to_string(message.term));
+}
+
+bool StoreChecks::holds(StoreNode& node, RangeId range, ReplicaId replica,
+                        raft::Index index) const {
+  const auto there = node.log().entries({0, range, replica}, index, index + 1, ~std::uint64_t{0});
+  if (there.ok() && !there->empty()) return true;
+  const auto flushed = node.data().flushed(range);
+  return flushed && flushed->index >= index;
+}
+
+/// What is applied anywhere is durable on a majority of the voters of the configuration applied
+/// there. Of a joint one the new voters count: what lies above it may need them alone.
+void StoreChecks::check_quorum(range::Range& range, raft::Index index) {
+  const std::vector<ReplicaId> voters = range::config_of(range.descriptor()).voters;
+  std::size_t sure = 0;
+  for (const ReplicaId voter : voters) {
+    const auto home = homes_.find({range.key().range, voter});
+    if (home == homes_.end()) {
+      sure += voter == range.id() ? 1 : 0;  // it has never said a word
+      continue;
+    }
+    StoreNode& node = *nodes_.at(static_cast<Machine>(home->second.value));
+    const auto dead = destroyed_.find({home->second, range.key().range});
+    const bool gone = dead != destroyed_.end() && dead->second >= voter;
+    sure += gone || holds(node, range.key().range, voter, index) ? 1 : 0;
+  }
+  if (2 * sure > voters.size()) return;
+  report("commits are durable", name(range.key().range) + " entry " + std::to_string(index) +
+                                    " is applied, and synced by " + std::to_string(sure) + " of " +
+                                    range::describe(range.descriptor()));
 }
 
 void StoreChecks::on_packet(const range::Packet& packet) {
@@ -88,7 +133,9 @@ void StoreChecks::on_applied(StoreNode& node, RangeId id) {
   check_commands(node, *range);
   if (range->needs_rebuild()) return;
   const range::Applier& applier = range->applier();
-  State state{range::encode(applier.descriptor()), hash_lanes(applier.lanes()),
+  // Lanes are long: at some indexes only, the same ones everywhere.
+  const bool lanes = applier.applied().index % 8 == 0;
+  State state{range::encode(applier.descriptor()), lanes ? hash_lanes(applier.lanes()) : 0,
               node.kv(*range).hash(), applier.stamp_us()};
   const auto [place, first] = states_.try_emplace({id, applier.applied().index}, state);
   if (!first && !(place->second == state)) {
@@ -119,11 +166,12 @@ void StoreChecks::on_applied(StoreNode& node, RangeId id) {
 
 void StoreChecks::check_commands(StoreNode& node, range::Range& range) {
   for (const KvApply& apply : node.kv(range).take_applied()) {
-    check_command(range.key().range, apply);
+    check_command(range, apply);
   }
 }
 
-void StoreChecks::check_command(RangeId range, const KvApply& apply) {
+void StoreChecks::check_command(range::Range& replica, const KvApply& apply) {
+  const RangeId range = replica.key().range;
   const std::pair op(apply.client, apply.op);
   const std::pair place(range, apply.index);
   const auto [entry, new_entry] = entries_.try_emplace(place, op);
@@ -131,6 +179,7 @@ void StoreChecks::check_command(RangeId range, const KvApply& apply) {
     report("committed never lost",
            name(range) + " entry " + std::to_string(apply.index) + " is two commands");
   }
+  if (new_entry) check_quorum(replica, apply.index);
   const auto [known, first] = ops_.try_emplace(op, place);
   if (!first) {
     if (known->second != place) {
@@ -168,6 +217,12 @@ void StoreChecks::check_cover(bool whole) {
     at = descriptor->boundary.end;
   }
   if (whole && at) report("keys covered once", "nothing from " + *at);
+}
+
+std::uint64_t StoreChecks::config_changes() const {
+  std::uint64_t changes = 0;
+  for (const auto& [id, descriptor] : latest_) changes += descriptor.epoch.conf_ver - 1;
+  return changes;
 }
 
 void StoreChecks::on_acked(std::uint64_t client, std::uint64_t op) {

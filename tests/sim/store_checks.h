@@ -33,7 +33,7 @@ class StoreChecks {
   void report(const std::string& checker, const std::string& what);
   const std::map<RangeId, range::Descriptor>& latest() const { return latest_; }
   std::uint64_t elections() const { return leaders_.size(); }
-  std::uint64_t applied() const { return ops_.size(); }
+  std::uint64_t config_changes() const;
   std::uint64_t serves() const { return serve_.looks(); }
 
  private:
@@ -46,9 +46,17 @@ class StoreChecks {
     bool operator==(const State&) const = default;
   };
 
+  struct Vote {
+    raft::Term term = 0;
+    ReplicaId vote;
+  };
+
   void check_promise(StoreNode& node, RangeId range, const raft::Message& message);
+  void check_vote(StoreNode& node, RangeId range, const raft::Message& message, ReplicaId vote);
+  bool holds(StoreNode& node, RangeId range, ReplicaId replica, raft::Index index) const;
+  void check_quorum(range::Range& range, raft::Index index);
   void check_commands(StoreNode& node, range::Range& range);
-  void check_command(RangeId range, const KvApply& apply);
+  void check_command(range::Range& range, const KvApply& apply);
   void check_cover(bool whole);
 
   const Nodes& nodes_;
@@ -57,6 +65,7 @@ class StoreChecks {
   std::map<std::pair<RangeId, raft::Term>, ReplicaId> leaders_;
   std::map<std::pair<RangeId, ReplicaId>, range::StoreId> homes_;
   std::map<std::pair<range::StoreId, RangeId>, ReplicaId> destroyed_;
+  std::map<std::pair<RangeId, ReplicaId>, Vote> votes_;  ///< durable
   std::map<std::pair<RangeId, raft::Index>, State> states_;
   std::map<std::pair<RangeId, raft::Index>, std::pair<std::uint64_t, std::uint64_t>> entries_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::pair<RangeId, raft::Index>> ops_;

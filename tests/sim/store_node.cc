@@ -16,7 +16,7 @@ StoreNode::StoreNode(range::StoreId id, Scheduler& scheduler, Network& network, 
       options_(options),
       random_(random),
       disk_(scheduler, random_.fork(), options.disk) {
-  if (options.drift) rate_per_mille_ = random_.between(990, 1010);
+  if (options.has(Fault::kDrift)) rate_per_mille_ = random_.between(990, 1010);
   auto engine = std::make_unique<store::MemoryEngine>();
   engine_ = engine.get();
   auto opened = store::DataStore::open(std::move(engine));
@@ -26,10 +26,14 @@ StoreNode::StoreNode(range::StoreId id, Scheduler& scheduler, Network& network, 
 
 Micros StoreNode::clock() const { return scheduler_.now() * rate_per_mille_ / 1000; }
 
+/// Node time: the wall clock at the start, and from then on the other one.
+Micros StoreNode::wall() const { return clock() + wall_offset_; }
+
 void StoreNode::start() {
   SKALD_ASSERT(!up());
   ++incarnation_;
   ++counters_.restarts;
+  if (options_.has(Fault::kDrift)) wall_offset_ = random_.below(kSecond);
   trace_.fold(machine(), 1);
   if (trace_.loud()) trace_.say(id_.value, "starts");
   range::HostOptions options;
@@ -91,8 +95,14 @@ void StoreNode::crash() {
   SKALD_ASSERT(data_->reopen().ok());
 }
 
-void StoreNode::broken(const Status& status) {
-  if (!status.ok()) observer_.on_broken(*this, status.error().message);
+bool StoreNode::ok(const Status& status) {
+  if (status.ok()) return true;
+  if (data_->status().ok()) {
+    observer_.on_broken(*this, status.error().message);
+  } else if (up()) {
+    observer_.on_failed(*this);
+  }
+  return false;
 }
 
 void StoreNode::pause(Micros duration) {
@@ -124,17 +134,18 @@ std::function<void()> StoreNode::mine(std::function<void()> action) {
 void StoreNode::schedule_tick() {
   scheduler_.after(options_.tick * 1000 / rate_per_mille_, mine([this] {
                      schedule_tick();
-                     host_->tick(clock(), clock());
+                     host_->tick(clock(), wall());
                      if (random_.one_in(options_.flush_one_in)) flush();
+                     if (!up()) return;
                      if (random_.one_in(options_.flush_one_in)) tell_flushed();
                      poll_snapshots();
-                     drain();
+                     if (up()) drain();
                    }));
 }
 
 void StoreNode::flush() {
   ++counters_.flushes;
-  broken(data_->flush());
+  ok(data_->flush());
 }
 
 /// What is flushed is told some time later; more is applied by then.
@@ -168,6 +179,7 @@ void StoreNode::receive(const range::Packet& packet) {
       }
       const auto* chunk = std::get_if<range::SnapshotChunk>(&body);
       if (chunk != nullptr) on_chunk(*chunk, packet.from);
+      if (!up()) return;
     }
     host_->receive(packet);
     drain();
@@ -179,12 +191,16 @@ void StoreNode::on_chunk(const range::SnapshotChunk& chunk, range::StoreId from)
   const range::SnapshotChunk* seen = &chunk;
   if (random_.chance(options_.damage_per_mille, 1000) && !chunk.items.empty()) {
     damaged = chunk;
+    ++counters_.damaged;
     std::string& value = damaged.items.front().value;
     if (!value.empty()) value[0] = static_cast<char>(value[0] ^ 1);
     seen = &damaged;
   }
   Result<range::SnapshotAck> ack = receivers_->on_chunk(*seen, *host_, scheduler_.now());
-  if (!ack.ok()) return broken(ack.error());
+  if (!ack.ok()) {
+    ok(ack.error());
+    return;
+  }
   if (ack->status == range::SnapshotAck::Status::kDone) ++counters_.snapshots;
   range::Packet packet{id_, from, true, {}};
   packet.bodies.emplace_back(std::move(*ack));
@@ -203,7 +219,7 @@ void StoreNode::poll_snapshots() {
   for (const auto& finished : out.finished) {
     host_->snapshot_finished(finished.range, finished.to, finished.index, finished.ok);
   }
-  broken(receivers_->drop_idle(scheduler_.now()));
+  ok(receivers_->drop_idle(scheduler_.now()));
 }
 
 void StoreNode::request(RangeId range, const range::DataRequest& request) {
@@ -249,17 +265,24 @@ void StoreNode::carry_out(range::HostReady ready) {
   }
   if (!ready.serve.empty()) observer_.on_served(*this);
   for (range::Packet& packet : ready.packets) send(std::move(packet));
-  for (const store::DataBatch& batch : ready.data) broken(data_->write(batch));
-  if (ready.flush) broken(data_->flush());
-  for (const store::Space space : ready.abandon) broken(data_->abandon_space(space));
+  for (const store::DataBatch& batch : ready.data) {
+    if (!ok(data_->write(batch))) return;
+  }
+  if (ready.flush && !ok(data_->flush())) return;
+  for (const store::Space space : ready.abandon) {
+    if (!ok(data_->abandon_space(space))) return;
+  }
   if (!ready.log.empty()) {
     const auto set = std::make_shared<const store::WriteSet>(std::move(ready.log));
-    disk_.submit(
-        {[this, set] { SKALD_ASSERT(log_.append(*set).ok()); }, mine([this, commit = ready.commit] {
-           trace_.fold(machine(), 5, commit);
-           host_->logged(commit);
-           drain();
-         })});
+    disk_.submit({[this, set] {
+                    SKALD_ASSERT(log_.append(*set).ok());
+                    observer_.on_durable(*this, *set);
+                  },
+                  mine([this, commit = ready.commit] {
+                    trace_.fold(machine(), 5, commit);
+                    host_->logged(commit);
+                    drain();
+                  })});
   }
   for (const auto& answer : ready.replies) observer_.on_reply(*this, answer);
   for (const range::HostReady::Snapshot& snapshot : ready.snapshots) {
@@ -277,6 +300,7 @@ void StoreNode::send(range::Packet packet) {
 
 /// The apply thread: one range after the other, each some time after the one before.
 void StoreNode::schedule_work() {
+  if (apply_held_) return;
   std::vector<RangeId> due = host_->to_rebuild();
   for (const RangeId range : host_->to_apply()) due.push_back(range);
   for (const RangeId range : due) {
@@ -291,14 +315,20 @@ void StoreNode::schedule_work() {
   }
 }
 
+void StoreNode::hold_apply(bool hold) {
+  apply_held_ = hold;
+  if (up()) schedule_work();
+}
+
 void StoreNode::work(RangeId id) {
+  if (apply_held_) return;
   range::Range* range = host_->find(id);
   if (range == nullptr) return;
   if (range->needs_rebuild()) return rebuild(*range);
   if (!range->has_entries() || range->halted()) return;
   const store::DataBatch batch =
       host_->apply(id, random_.one_in(2) ? 1 : 4000, [this] { return data_->allocate_space(); });
-  broken(data_->write(batch));
+  if (!ok(data_->write(batch))) return;
   observer_.on_applied(*this, id);
   publish_later(id);
 }
@@ -324,12 +354,12 @@ void StoreNode::rebuild(range::Range& range) {
   const store::ReplicaRecord& record = range.applier().record();
   auto local = data_->iterate({{{}, record.local_space}});
   SKALD_ASSERT(local.ok());
-  for (; local->valid(); local->next()) broken(range.rebuild_local(local->key(), local->value()));
+  for (; local->valid(); local->next()) ok(range.rebuild_local(local->key(), local->value()));
   auto all = data_->iterate(record.extents);
   SKALD_ASSERT(all.ok());
   for (; all->valid(); all->next()) {
     const range::Record one{all->key(), all->value()};
-    broken(range.rebuild_chunk({&one, 1}));
+    ok(range.rebuild_chunk({&one, 1}));
   }
   range.rebuild_finish();
   observer_.on_applied(*this, range.key().range);

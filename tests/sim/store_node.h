@@ -11,9 +11,11 @@
 
 #include "kv/range/snapshot_receiver.h"
 #include "kv/range/snapshot_sender.h"
+#include "kv/route/router.h"
 #include "kv/store/memory_engine.h"
 #include "kv/store/memory_log_store.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/kv_machine.h"
 #include "tests/sim/network.h"
 #include "tests/sim/trace.h"
@@ -27,6 +29,7 @@ struct StoreOptions {
   Micros tick = 50 * kMillisecond;
   range::RangeOptions range;
   range::SnapshotOptions snapshot;
+  route::RouterOptions router;
   NetworkOptions network;
   DiskOptions disk;
   Micros apply_delay_max = 5 * kMillisecond;
@@ -39,12 +42,10 @@ struct StoreOptions {
   Micros manage_interval = 1500 * kMillisecond;
   std::uint32_t clients = 3;
   Micros op_interval = 20 * kMillisecond;
-  bool crashes = true;
-  bool pauses = true;
-  bool partitions = true;
-  bool resets = true;
-  bool disk_faults = true;
-  bool drift = true;
+  FaultSet faults{};
+  Reduction less;
+
+  bool has(Fault fault) const { return faults[static_cast<std::size_t>(fault)]; }
 };
 
 class StoreNode;
@@ -59,7 +60,10 @@ class StoreObserver {
   virtual void on_served(StoreNode& node) = 0;  ///< published, or may serve until later
   virtual void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) = 0;
   virtual void on_packet(const range::Packet& packet) = 0;
+  /// What must never be refused was.
   virtual void on_broken(StoreNode& node, const std::string& why) = 0;
+  /// The data engine has failed: this process ends.
+  virtual void on_failed(StoreNode& node) = 0;
 };
 
 class StoreNode {
@@ -73,6 +77,7 @@ class StoreNode {
     std::uint64_t restarts = 0;
     std::uint64_t snapshots = 0;
     std::uint64_t flushes = 0;
+    std::uint64_t damaged = 0;
   };
 
   StoreNode(range::StoreId id, Scheduler& scheduler, Network& network, Trace& trace,
@@ -91,6 +96,10 @@ class StoreNode {
   void flush();
   void tell_flushed();
   void calm();
+  /// Nothing is applied until it is let go again.
+  void hold_apply(bool hold);
+  /// The next write or flush of the data engine fails.
+  void fail_data() { engine_->fail_next(Error{"injected"}); }
 
   Machine machine() const { return static_cast<Machine>(id_.value); }
   range::StoreId id() const { return id_; }
@@ -103,6 +112,8 @@ class StoreNode {
   const std::map<RangeId, Published>& published() const { return published_; }
   const std::map<RangeId, std::uint64_t>& serve_until() const { return serve_until_; }
   Micros clock() const;
+  /// Whether leases are asked for at all.
+  bool serves() const { return options_.range.serve_lease_us != 0; }
   const Counters& counters() const { return counters_; }
   KvMachine& kv(range::Range& range) { return static_cast<KvMachine&>(range.machine()); }
 
@@ -119,7 +130,9 @@ class StoreNode {
   void rebuild(range::Range& range);
   void publish_later(RangeId range);
   void publish(RangeId range);
-  void broken(const Status& status);
+  /// False if this process is over.
+  bool ok(const Status& status);
+  Micros wall() const;
 
   const range::StoreId id_;
   Scheduler& scheduler_;
@@ -130,6 +143,7 @@ class StoreNode {
   Random random_;
   Disk disk_;
   std::uint64_t rate_per_mille_ = 1000;
+  Micros wall_offset_ = 0;
 
   store::MemoryLogStore log_;
   store::MemoryEngine* engine_ = nullptr;
@@ -147,6 +161,7 @@ class StoreNode {
   Micros paused_until_ = 0;
   std::deque<std::function<void()>> deferred_;
   bool draining_ = false;
+  bool apply_held_ = false;
   Counters counters_;
 };
 

@@ -11,50 +11,36 @@
 #include <vector>
 
 #include "kv/route/router.h"
+#include "tests/sim/history.h"
 #include "tests/sim/store_checks.h"
 #include "tests/sim/store_node.h"
 
 namespace skald::sim {
 
-struct StoreStats {
-  std::uint64_t seeds = 0;
-  std::uint64_t events = 0;
-  Micros virtual_time = 0;
-  std::uint64_t acked = 0;
-  std::uint64_t elections = 0;
-  std::uint64_t splits = 0;
-  std::uint64_t changes = 0;
-  std::uint64_t transfers = 0;
-  std::uint64_t snapshots = 0;
-  std::uint64_t created = 0;
-  std::uint64_t destroyed = 0;
-  std::uint64_t restarts = 0;
-  std::uint64_t crashes = 0;
-  std::uint64_t pauses = 0;
-  std::uint64_t partitions = 0;
-  std::uint64_t disk_faults = 0;
-  std::uint64_t served = 0;
-};
-
 StoreOptions draw_store_options(std::uint64_t seed);
+void reduce(StoreOptions& options, const Reduction& less);
 std::string describe(const StoreOptions& options);
-
-struct StoreOutcome {
-  Violation violation;
-  StoreStats stats;
-  std::uint64_t trace_hash = 0;
-};
 
 class StoreWorld final : private StoreObserver {
  public:
   StoreWorld(const StoreOptions& options, bool loud);
-  StoreOutcome run();
+  Outcome run();
 
  private:
   struct Client {
     std::unique_ptr<route::Router> router;
     std::uint64_t next_op = 1;
     std::uint64_t acked = 0;
+    std::uint64_t reads = 0;
+    std::uint64_t work_when_calm = 0;  ///< acked and reads, when the faults ended
+
+    std::uint64_t work() const { return acked + reads; }
+  };
+  struct Read {
+    std::uint64_t client = 0;
+    RangeId range;
+    std::string key;
+    Micros asked = 0;
   };
 
   void on_ready(StoreNode& node, const range::HostReady& ready) override;
@@ -66,26 +52,27 @@ class StoreWorld final : private StoreObserver {
   void on_reply(StoreNode& node, const range::RangeReady::Answer& answer) override;
   void on_packet(const range::Packet& packet) override;
   void on_broken(StoreNode& node, const std::string& why) override;
+  void on_failed(StoreNode& node) override;
 
   void genesis();
   void schedule_client(std::uint64_t client);
+  void work(std::uint64_t client, Client& state);
+  void ask_read(std::uint64_t client);
+  void told_read(StoreNode& node, const range::RangeReady::Answer& answer);
   void step_client(std::uint64_t client, Client& state);
   void send_requests(std::uint64_t client, route::Router::Out out);
   void schedule_manage();
   void manage_one();
   void schedule_fault();
-  void inject();
-  void crash_some();
-  void restart_later(Machine machine);
-  void partition();
+  void inject(Fault fault, Random strike);
+  void crash_some(Random& strike);
+  void crash_and_restart(Machine machine, Micros delay);
   void calm();
   bool at_rest(std::string& why);
-  bool range_at_rest(const range::Descriptor& descriptor, std::string& why);
-  StoreNode* leader_of(RangeId range);
-  StoreNode& any_node() {
-    return *nodes_.at(static_cast<Machine>(random_.between(1, options_.stores)));
+  StoreNode& any_node(Random& random) {
+    return *nodes_.at(static_cast<Machine>(random.between(1, options_.stores)));
   }
-  std::string any_key() { return "k" + std::to_string(random_.between(10, 99)); }
+  std::string any_key();
   void collect();
 
   const StoreOptions options_;
@@ -99,8 +86,12 @@ class StoreWorld final : private StoreObserver {
   std::map<std::uint64_t, Client> clients_;
   std::uint64_t next_range_ = 2;
   std::uint64_t next_manage_ = 1;
+  std::uint64_t next_read_ = 1;
+  std::uint64_t next_strike_ = 0;
+  std::map<std::uint64_t, Read> reads_;
+  History history_;
   bool calm_ = false;
-  StoreStats stats_;
+  Stats stats_;
 };
 
 }  // namespace skald::sim

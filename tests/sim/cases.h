@@ -1,0 +1,37 @@
+// Scripted cases of ranges, stores and leases: schedules that random seeds reach rarely, one each.
+//
+// Each is a named test (cases_test.cc) and, with a guard switched off, a witness for the sabotage
+// program. The list, and the golden scripts of Raft beside it, is in README.md of this folder.
+#pragma once
+
+#include <span>
+
+#include "tests/sim/outcome.h"
+
+namespace skald::sim {
+
+struct ScriptedCase {
+  const char* name;
+  Violation (*run)();
+};
+
+std::span<const ScriptedCase> scripted_cases();
+
+// members_cases.cc
+Violation readded_on_the_same_store();
+Violation removed_while_away_stays_dead();
+Violation crash_at_every_step_of_a_joint_change();
+
+// split_cases.cc
+Violation lagging_parent_beside_its_moved_child();
+Violation split_and_snapshots_in_every_order();
+Violation vote_before_the_split_is_kept();
+
+// install_cases.cc
+Violation crash_at_every_step_of_a_snapshot_install();
+
+// lease_cases.cc
+Violation serve_lease_after_a_paused_leader();
+Violation serve_lease_after_a_cut_off_replica();
+
+}  // namespace skald::sim
