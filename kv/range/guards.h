@@ -27,7 +27,13 @@ namespace skald::range {
   X(115, GrantAnchored, "a grant counts from a heartbeat that a quorum acked", "no stale match")   \
   X(116, SplitEndsGrants, "who is behind a split gets no serve lease", "no stale match")           \
   X(117, RetryWaitsVisible, "a repeated reply waits like the first", "no stale match")             \
-  X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")
+  X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")                    \
+  X(131, ChildKeepsVote, "a vote given before the split binds the child", "one leader a term")     \
+  X(132, ReplayFirst, "nothing replaces a parent's data before its children stand again",          \
+    "replayable")                                                                                  \
+  X(133, BuryFlushed, "data is flushed before a destroyed replica's log goes", "replayable")       \
+  X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")              \
+  X(135, SplitEpoch, "a split asked for under an older epoch is void", "keys covered once")
 
 enum class Guard : int {
 #define SKALD_X(number, name, protects, checker) k##name = number,

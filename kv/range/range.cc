@@ -155,6 +155,9 @@ std::string Range::stamped(decltype(Command::body) body, std::uint32_t level,
 }
 
 void Range::propose(std::uint64_t id, std::string bytes) {
+  if (raft_.last_index() > applier_->applied().index + options_.unapplied_entries) {
+    return reply(id, Outcome::kBusy);
+  }
   const raft::Proposal proposal = raft_.propose(raft::make_payload(std::move(bytes)));
   if (!proposal.ok()) {
     reply(id, refusal(proposal.refusal));
@@ -207,25 +210,24 @@ void Range::read(const ReadRequest& request) {
   if (request.boundary_ver > descriptor().epoch.boundary_ver) {
     return reply(request.id, Outcome::kNewerEpoch);
   }
+  if (reads_.size() + due_reads_.size() >= options_.raft.reads_max) {
+    return reply(request.id, Outcome::kBusy);
+  }
   const std::uint64_t context = next_read_++;
   const raft::Refusal refused = raft_.read(context);
   if (refused != raft::Refusal::kNone) return reply(request.id, refusal(refused));
-  reads_[context] = {request.id, request.lane, std::nullopt};
+  reads_[context] = {request.id, request.lane};
 }
 
 void Range::answer_reads() {
   if (!initialised() || rebuilding_) return;
-  for (auto at = reads_.begin(); at != reads_.end();) {
-    const PendingRead& read = at->second;
-    if (!read.index || *read.index > applier_->applied().index) {
-      ++at;
-      continue;
-    }
+  while (!due_reads_.empty() && (due_reads_.begin()->first <= applier_->applied().index ||
+                                 !SKALD_GUARD(Guard::kReadApplied))) {
+    const PendingRead read = due_reads_.extract(due_reads_.begin()).mapped();
     Reply answer;
     answer.next_seq = read.lane == LaneId{} ? 0 : applier_->lanes().next(read.lane);
     answer.descriptors.push_back(descriptor());
     reply(read.id, std::move(answer));
-    at = reads_.erase(at);
   }
 }
 
@@ -328,6 +330,11 @@ bool Range::settled() const {
          raft_.config_index() <= applier_->applied().index;
 }
 
+bool Range::replayed() const {
+  return applier_ == nullptr || applier_->applied().index >= replay_to_ ||
+         !SKALD_GUARD(Guard::kReplayFirst);
+}
+
 bool Range::removed() const {
   return initialised() && was_member_ && descriptor().find(id()) == nullptr &&
          !config_of(descriptor()).joint();
@@ -385,11 +392,12 @@ RangeReady Range::take_ready() {
   for (const raft::ReadResult& read : ready.reads) {
     const auto at = reads_.find(read.context);
     if (at == reads_.end()) continue;
+    const PendingRead pending = at->second;
+    reads_.erase(at);
     if (read.ok) {
-      at->second.index = read.index;
+      due_reads_.emplace(read.index, pending);
     } else {
-      reply(at->second.id, Outcome::kNotLeader);
-      reads_.erase(at);
+      reply(pending.id, Outcome::kNotLeader);
     }
   }
   answer_reads();

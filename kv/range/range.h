@@ -5,7 +5,8 @@
 // group and knows nothing yet: it votes and waits for its first snapshot.
 //
 // Bounds: the log in memory by truncation (Options::keep_entries behind what is flushed, and
-// hold_entries for followers), proposals and reads by Raft's byte limits.
+// hold_entries for followers), proposals by Raft's byte limits and Options::unapplied_entries,
+// reads by raft::Options::reads_max.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,8 @@ struct RangeOptions {
   std::uint64_t catch_up_entries = 100;  ///< a learner that lacks no more than these may vote
   std::uint32_t catch_up_ticks = 1200;   ///< a learner that is slower is given up
   std::uint32_t ask_ticks = 40;          ///< without a leader for so long: am I still a member?
+  /// A leader that has so many entries to apply takes no commands, retryable.
+  std::uint64_t unapplied_entries = 20'000;
   /// Replies to commands wait until all that may serve have published them (serve_lease.h); 0: they
   /// leave when the command is applied.
   std::uint64_t serve_lease_us = 0;
@@ -196,7 +199,7 @@ class Range {
   /// An applied, committed configuration leaves this replica out, and one before had it: a
   /// newcomer's snapshot may be older than the entry that adds it.
   bool removed() const;
-  bool replayed() const { return applier_ == nullptr || applier_->applied().index >= replay_to_; }
+  bool replayed() const;
   std::optional<StoreId> store_of(ReplicaId replica) const;
 
  private:
@@ -208,7 +211,6 @@ class Range {
   struct PendingRead {
     std::uint64_t id = 0;
     LaneId lane;
-    std::optional<raft::Index> index;  ///< known: wait until it is applied
   };
   struct Change {
     enum class Phase : std::uint8_t { kLearners, kCatchUp, kVoters };
@@ -272,7 +274,8 @@ class Range {
   std::optional<StagedSnapshot> installing_;  ///< handed out, not yet written
   std::optional<store::LogBase> truncate_;
   std::map<raft::Index, Proposed> proposed_;
-  std::map<std::uint64_t, PendingRead> reads_;  ///< by Raft's context
+  std::map<std::uint64_t, PendingRead> reads_;         ///< by Raft's context
+  std::multimap<raft::Index, PendingRead> due_reads_;  ///< wait until that index is applied
   std::uint64_t next_read_ = 1;
   std::optional<Change> change_;
   std::uint64_t ids_given_ = 0;  ///< in this term

@@ -234,7 +234,9 @@ store::DataBatch StoreHost::split(Range& parent, SplitOff split, store::DataBatc
     const auto there = ranges_.find(child.id);
     if (there != ranges_.end()) {
       const raft::Raft& voted = there->second->raft();
-      if (voted.term() >= 1) start.hard_state = {voted.term(), voted.vote(), 1};
+      if (voted.term() >= 1 && SKALD_GUARD(Guard::kChildKeepsVote)) {
+        start.hard_state = {voted.term(), voted.vote(), 1};
+      }
     }
     store::ReplicaWrite write;
     write.who = start.key;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kv/range/lanes.h"
+
 namespace skald::route {
 
 using range::Outcome;
@@ -97,11 +99,18 @@ void Router::pump(RangeId range, Line& line) {
   if (!line.known) return ask(range, line);
   const range::StoreId to = target(range, line);
   if (!to) return;
+  std::uint64_t oldest = 0;
+  for (const Op& op : line.ops) {
+    if (op.seq != 0 && (oldest == 0 || op.seq < oldest)) oldest = op.seq;
+  }
   std::size_t under_way = 0;
   for (Op& op : line.ops) {
     if (++under_way > options_.window) return;
     if (op.request != 0) continue;
+    // The range keeps so many replies: one that is lost must still be there when asked for again.
+    if (op.seq == 0 && oldest != 0 && line.next >= oldest + range::kLaneWindow) return;
     give_number(line, op);
+    if (oldest == 0) oldest = op.seq;
     op.request = next_request_++;
     op.sent_us = now_us_;
     requests_[op.request] = range;

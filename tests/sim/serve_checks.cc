@@ -20,16 +20,16 @@ void ServeChecks::on_command(std::uint64_t client, std::uint64_t op, const std::
   commands_[name(client, op)] = {key, next_order_++};
 }
 
-RangeId ServeChecks::stale(const StoreNode& node, const std::string& key, std::uint64_t order) {
-  for (const auto& [range, published] : node.published()) {
-    const auto until = node.serve_until().find(range);
-    if (until == node.serve_until().end() || node.clock() >= until->second) continue;
-    if (!published.boundary.contains(key)) continue;
-    ++looks_;
-    const auto value = published.values.find(key);
-    if (value == published.values.end() || commands_.at(value->second).order < order) return range;
-  }
-  return {};
+bool ServeChecks::serves(const StoreNode& node, RangeId range) {
+  const auto until = node.serve_until().find(range);
+  return until != node.serve_until().end() && node.clock() < until->second;
+}
+
+bool ServeChecks::lacks(const StoreNode::Published& published, const std::string& key,
+                        std::uint64_t order) {
+  ++looks_;
+  const auto value = published.values.find(key);
+  return value == published.values.end() || commands_.at(value->second).order < order;
 }
 
 std::string ServeChecks::on_acked(std::uint64_t client, std::uint64_t op) {
@@ -39,16 +39,22 @@ std::string ServeChecks::on_acked(std::uint64_t client, std::uint64_t op) {
   std::uint64_t& newest = answered_[key];
   newest = std::max(newest, order);
   for (const auto& [machine, node] : nodes_) {
-    const RangeId range = node->up() ? stale(*node, key, newest) : RangeId{};
-    if (range) return describe(key, *node, range);
+    if (!node->up()) continue;
+    for (const auto& [range, published] : node->published()) {
+      if (!published.boundary.contains(key) || !serves(*node, range)) continue;
+      if (lacks(published, key, newest)) return describe(key, *node, range);
+    }
   }
   return "";
 }
 
 std::string ServeChecks::look_at(const StoreNode& node) {
-  for (const auto& [key, order] : answered_) {
-    const RangeId range = stale(node, key, order);
-    if (range) return describe(key, node, range);
+  for (const auto& [range, published] : node.published()) {
+    if (!serves(node, range)) continue;
+    for (auto at = answered_.lower_bound(published.boundary.start);
+         at != answered_.end() && published.boundary.contains(at->first); ++at) {
+      if (lacks(published, at->first, at->second)) return describe(at->first, node, range);
+    }
   }
   return "";
 }

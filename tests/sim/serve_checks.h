@@ -30,8 +30,8 @@ class ServeChecks {
     std::uint64_t order = 0;
   };
 
-  /// Whose state lacks the command; 0: nobody's.
-  RangeId stale(const StoreNode& node, const std::string& key, std::uint64_t order);
+  static bool serves(const StoreNode& node, RangeId range);
+  bool lacks(const StoreNode::Published& published, const std::string& key, std::uint64_t order);
 
   const Nodes& nodes_;
   std::map<std::string, Command> commands_;        ///< by "client op", as values are

@@ -49,7 +49,7 @@ StoreOptions draw_store_options(std::uint64_t seed) {
   options.network.slow_per_mille = pick(random, {1u, 20u});
   options.network.reset_per_mille = pick(random, {1u, 5u});
   options.disk.slow_per_mille = pick(random, {5u, 50u});
-  options.apply_delay_max = pick<Micros>(random, {0, 1, 20, 200}) * kMillisecond;
+  options.apply_delay_max = pick<Micros>(random, {0, 1, 20, 100}) * kMillisecond;
   options.flush_one_in = pick(random, {2u, 20u, 100u});
   options.damage_per_mille = pick(random, {10u, 100u});
   if (random.one_in(2)) options.range.raft = draw_raft(random);
@@ -61,6 +61,7 @@ StoreOptions draw_store_options(std::uint64_t seed) {
   options.range.hold_entries = pick<std::uint64_t>(random, {5, 100, 10'000});
   options.range.catch_up_entries = pick<std::uint64_t>(random, {0, 10, 100});
   options.range.catch_up_ticks = 200;
+  options.range.unapplied_entries = pick<std::uint64_t>(random, {50, 1000});
   if (!random.one_in(3)) options.range.serve_lease_us = range::kServeLeaseUs;
   options.publish_delay_max = pick<Micros>(random, {0, 5, 100, 1500}) * kMillisecond;
   options.snapshot.chunk_bytes = pick<std::uint64_t>(random, {1, 100, 64 << 10});

@@ -196,6 +196,12 @@ void StoreNode::on_chunk(const range::SnapshotChunk& chunk, range::StoreId from)
     if (!value.empty()) value[0] = static_cast<char>(value[0] ^ 1);
     seen = &damaged;
   }
+  if (trace_.loud()) {
+    trace_.say(id_.value, "r" + std::to_string(chunk.range.value) + " got chunk " +
+                              std::to_string(chunk.number) + (chunk.last ? " (last)" : "") +
+                              " of snapshot " + std::to_string(chunk.id) + " from store " +
+                              std::to_string(from.value) + (seen == &chunk ? "" : ", damaged"));
+  }
   Result<range::SnapshotAck> ack = receivers_->on_chunk(*seen, *host_, scheduler_.now());
   if (!ack.ok()) {
     ok(ack.error());
@@ -286,9 +292,20 @@ void StoreNode::carry_out(range::HostReady ready) {
   }
   for (const auto& answer : ready.replies) observer_.on_reply(*this, answer);
   for (const range::HostReady::Snapshot& snapshot : ready.snapshots) {
+    if (trace_.loud()) {
+      trace_.say(id_.value, "r" + std::to_string(snapshot.range.value) +
+                                " sends a snapshot to store " + std::to_string(snapshot.to.value));
+    }
     senders_->start(snapshot, scheduler_.now());
   }
-  for (const range::SnapshotAck& ack : ready.acks) senders_->on_ack(ack, scheduler_.now());
+  for (const range::SnapshotAck& ack : ready.acks) {
+    if (trace_.loud()) {
+      trace_.say(id_.value, "r" + std::to_string(ack.range.value) + " got ack of snapshot " +
+                                std::to_string(ack.id) + ", next " + std::to_string(ack.next) +
+                                ", status " + std::to_string(static_cast<int>(ack.status)));
+    }
+    senders_->on_ack(ack, scheduler_.now());
+  }
   if (!ready.snapshots.empty() || !ready.acks.empty()) poll_snapshots();
 }
 
