@@ -228,7 +228,7 @@ def conformance_page(tables):
 
 
 def measured(folder=HERE):
-    """wire case -> (peak bytes, growth in bytes, worst answer in ms)."""
+    """wire case -> (peak bytes, growth in bytes, worst answer in ms or -1)."""
     found = {}
     path = os.path.join(folder, "attack_measured.txt")
     for line in read(path).splitlines() if os.path.exists(path) else []:
@@ -253,7 +253,7 @@ def attack_page(rows, costs):
         reply = row.reply if not row.note else f"{row.reply} {row.state}: {row.note}".strip()
         lines = [shown(test) for test in row.tests] or [""]
         known = [costs.get(line) for line in lines]
-        columns = [[f"{cost[i] / unit:.1f}" if cost else "" for cost in known]
+        columns = [[f"{cost[i] / unit:.1f}" if cost and cost[i] >= 0 else "" for cost in known]
                    for i, unit in ((0, 1 << 20), (1, 1 << 20), (2, 1))]
         out.append(f"| {row.number} | {cell(row.statement)} | {cell(reply)} | "
                    + " | ".join("<br>".join(column) for column in [lines, *columns]) + " |")
