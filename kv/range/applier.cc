@@ -102,6 +102,10 @@ Status Applier::apply_one(const raft::Entry& entry, ApplyResult& result) {
   if (auto* split = std::get_if<SplitCommand>(&decoded->body)) {
     return apply_split(entry, *split, result);
   }
+  if (auto* retire = std::get_if<RetireCommand>(&decoded->body)) {
+    apply_retire(entry, *retire, result);
+    return {};
+  }
   const std::uint32_t level = std::get<SetLevelCommand>(decoded->body).level;
   if (level > descriptor_.level) {
     descriptor_.level = level;
@@ -151,8 +155,9 @@ Status Applier::apply_user(const ApplyContext& context, const UserCommand& comma
   Reply reply;
   switch (check.verdict) {
     case Verdict::apply:
-      if (command.boundary_ver != descriptor_.epoch.boundary_ver &&
-          SKALD_GUARD(Guard::kEpochAtApply)) {
+      if (descriptor_.state != Descriptor::State::kNormal ||
+          (command.boundary_ver != descriptor_.epoch.boundary_ver &&
+           SKALD_GUARD(Guard::kEpochAtApply))) {
         reply = stale();
         break;
       }
@@ -211,11 +216,26 @@ Status Applier::apply_end_life(const ApplyContext& context, const EndLifeCommand
                                ApplyResult& result) {
   lanes_.end_life(command.life);
   Reply reply;
+  reply.descriptors.push_back(descriptor_);  // whose keys know it now
   if (!command.bytes.empty()) {
     if (Status s = run_machine(context, command.bytes, result, reply.bytes); !s.ok()) return s;
   }
   result.answers.push_back({context.index, context.term, std::move(reply)});
   return {};
+}
+
+/// Before any user command of this range or a parent: from here on there will be none.
+void Applier::apply_retire(const raft::Entry& entry, const RetireCommand& command,
+                           ApplyResult& result) {
+  const bool unused = !descriptor_.genesis.used || !SKALD_GUARD(Guard::kRetireUnused);
+  Reply reply;
+  if (unused && command.genesis == descriptor_.genesis.id) {
+    descriptor_.state = Descriptor::State::kRetired;
+    result.descriptor_changed = true;
+  } else {
+    reply = stale();
+  }
+  result.answers.push_back({entry.index, entry.term, std::move(reply)});
 }
 
 /// Both halves get a new boundary_ver; the child gets replicas 1 to n on the parent's stores, all
@@ -225,7 +245,8 @@ Status Applier::apply_split(const raft::Entry& entry, const SplitCommand& comman
   const bool inside =
       command.key > descriptor_.boundary.start && descriptor_.boundary.contains(command.key);
   const bool current = command.epoch == descriptor_.epoch || !SKALD_GUARD(Guard::kSplitEpoch);
-  if (!current || !inside || config_of(descriptor_).joint()) {
+  const bool normal = descriptor_.state == Descriptor::State::kNormal;
+  if (!current || !normal || !inside || config_of(descriptor_).joint()) {
     result.answers.push_back({entry.index, entry.term, stale()});
     return {};
   }

@@ -82,6 +82,7 @@ class Applier {
   Status apply_user(const ApplyContext& context, const UserCommand& command, ApplyResult& result);
   Status apply_end_life(const ApplyContext& context, const EndLifeCommand& command,
                         ApplyResult& result);
+  void apply_retire(const raft::Entry& entry, const RetireCommand& command, ApplyResult& result);
   Status apply_split(const raft::Entry& entry, const SplitCommand& command, ApplyResult& result);
   Status run_machine(const ApplyContext& context, std::string_view bytes, ApplyResult& result,
                      std::string& reply);

@@ -45,6 +45,7 @@ struct Put {
     put_bytes(out, command.key);
     put_varint(out, command.child.value);
   }
+  void operator()(const RetireCommand& command) const { put_varint(out, command.genesis); }
   void operator()(const SetLevelCommand& command) const { put_varint(out, command.level); }
 };
 
@@ -104,6 +105,9 @@ Result<Command> decode_command(std::string_view bytes) {
     }
     case 3:
       command.body = SetLevelCommand{read_u32(in)};
+      break;
+    case 4:
+      command.body = RetireCommand{in.varint()};
       break;
     default:
       in.fail();

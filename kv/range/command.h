@@ -54,10 +54,17 @@ struct SetLevelCommand {
   bool operator==(const SetLevelCommand&) const = default;
 };
 
+/// The range's genesis gives way to another. Void if it is used when this is applied.
+struct RetireCommand {
+  std::uint64_t genesis = 0;
+
+  bool operator==(const RetireCommand&) const = default;
+};
+
 struct Command {
   std::uint32_t level = 1;  ///< a replica must understand at least this
   std::uint64_t stamp_us = 0;
-  std::variant<UserCommand, EndLifeCommand, SplitCommand, SetLevelCommand> body;
+  std::variant<UserCommand, EndLifeCommand, SplitCommand, SetLevelCommand, RetireCommand> body;
 
   bool operator==(const Command&) const = default;
 };

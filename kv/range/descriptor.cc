@@ -112,7 +112,8 @@ Result<Descriptor> decode_descriptor(std::string_view bytes) {
   const std::uint64_t level = in.varint();
   if (level > UINT32_MAX) in.fail();
   d.level = static_cast<std::uint32_t>(level);
-  if (in.u8() != static_cast<std::uint8_t>(Descriptor::State::kNormal)) in.fail();
+  d.state = static_cast<Descriptor::State>(in.u8());
+  if (d.state != Descriptor::State::kNormal && d.state != Descriptor::State::kRetired) in.fail();
   std::uint64_t count = in.varint();
   if (count > 2 * raft::kMembersMax) in.fail();
   for (ReplicaId last; in.ok() && count > 0; --count) {

@@ -68,8 +68,14 @@ struct Genesis {
 };
 
 struct Descriptor {
-  /// Merge is not built; its values are reserved so that they never mean anything else.
-  enum class State : std::uint8_t { kNormal = 0, kMergeReserved1 = 1, kMergeReserved2 = 2 };
+  /// Merge is not built; its values are reserved so that they never mean anything else. A retired
+  /// range takes no commands: its genesis gave way, its replicas go.
+  enum class State : std::uint8_t {
+    kNormal = 0,
+    kMergeReserved1 = 1,
+    kMergeReserved2 = 2,
+    kRetired = 3
+  };
 
   RangeId id;
   Boundary boundary;

@@ -27,7 +27,11 @@ namespace skald::range {
   X(115, GrantAnchored, "a grant counts from a heartbeat that a quorum acked", "no stale match")   \
   X(116, SplitEndsGrants, "who is behind a split gets no serve lease", "no stale match")           \
   X(117, RetryWaitsVisible, "a repeated reply waits like the first", "no stale match")             \
+  X(118, RetireUnused, "a genesis that is used does not retire", "committed never lost")           \
   X(119, FreshReplicaId, "a replica id is given out once", "one replica an id")                    \
+  X(121, HolderCountsSent, "a life counts from the sending of its renewal", "one live holder")     \
+  X(122, EndLifeLate, "a life is ended after its holder has stopped", "one live holder")           \
+  X(123, RenewalOvertakes, "a renewal makes the end of a life void", "one live holder")            \
   X(131, ChildKeepsVote, "a vote given before the split binds the child", "one leader a term")     \
   X(132, ReplayFirst, "nothing replaces a parent's data before its children stand again",          \
     "replayable")                                                                                  \

@@ -141,6 +141,10 @@ void StoreHost::answer_queries(Range& range, std::vector<RangeReady::Answer>& re
 /// term is not below the one in which the id was given out, so no entry that would still add it can
 /// be on its way.
 bool StoreHost::is_proof(const Range& range, const MembershipAnswer& answer) const {
+  // Retired is for good, and only who applied it says so.
+  if (answer.descriptor.state == Descriptor::State::kRetired) {
+    return answer.descriptor.id == range.key().range;
+  }
   if (answer.descriptor.find(range.id()) != nullptr) return false;
   if (!SKALD_GUARD(Guard::kDestroyProof)) return true;
   return answer.confirmed && !config_of(answer.descriptor).joint() &&

@@ -186,8 +186,8 @@ void Range::request(const DataRequest& request, std::uint64_t wall_us) {
       SKALD_GUARD(Guard::kLaneOnce)) {
     Reply known;
     known.bytes = check.reply;
-    const bool waits = SKALD_GUARD(Guard::kRetryWaitsVisible);
-    return answer(request.id, waits ? applier_->applied().index : 0, std::move(known));
+    if (!SKALD_GUARD(Guard::kRetryWaitsVisible)) return reply(request.id, std::move(known));
+    return answer(request.id, applier_->applied().index, std::move(known));
   }
   if (!raft_.leads()) return reply(request.id, Outcome::kNotLeader);
   if (request.boundary_ver > now.epoch.boundary_ver) {

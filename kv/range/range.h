@@ -199,6 +199,10 @@ class Range {
   /// An applied, committed configuration leaves this replica out, and one before had it: a
   /// newcomer's snapshot may be older than the entry that adds it.
   bool removed() const;
+  /// Its genesis gave way: every replica that knows goes, and tells who asks.
+  bool retired() const {
+    return initialised() && descriptor().state == Descriptor::State::kRetired;
+  }
   bool replayed() const;
   std::optional<StoreId> store_of(ReplicaId replica) const;
 
@@ -249,6 +253,7 @@ class Range {
   void manage_body(std::uint64_t id, const TransferTo& transfer, std::uint64_t wall_us);
   void manage_body(std::uint64_t id, const SetLevel& level, std::uint64_t wall_us);
   void manage_body(std::uint64_t id, const EndLife& end, std::uint64_t wall_us);
+  void manage_body(std::uint64_t id, const Retire& retire, std::uint64_t wall_us);
   ReplicaId replica_for(StoreId store);
   raft::Refusal propose_members(const std::vector<ReplicaId>& voters,
                                 const std::vector<ReplicaId>& learners);

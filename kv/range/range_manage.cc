@@ -11,7 +11,8 @@ namespace skald::range {
 void Range::manage(const ManageRequest& request, std::uint64_t wall_us) {
   if (!initialised() || halted_) return reply(request.id, Outcome::kNoRange);
   if (!raft_.leads()) return reply(request.id, Outcome::kNotLeader);
-  const bool any_epoch = std::holds_alternative<EndLife>(request.body);
+  const bool any_epoch =
+      std::holds_alternative<EndLife>(request.body) || std::holds_alternative<Retire>(request.body);
   const Epoch now = descriptor().epoch;
   if (!any_epoch && request.epoch != now) {
     const bool newer =
@@ -48,6 +49,13 @@ void Range::manage_body(std::uint64_t id, const SetLevel& level, std::uint64_t w
 
 void Range::manage_body(std::uint64_t id, const EndLife& end, std::uint64_t wall_us) {
   propose(id, stamped(EndLifeCommand{end.life, end.bytes}, 1, wall_us));
+}
+
+void Range::manage_body(std::uint64_t id, const Retire& retire, std::uint64_t wall_us) {
+  if (retire.genesis != descriptor().genesis.id || descriptor().genesis.used) {
+    return reply(id, stale());
+  }
+  propose(id, stamped(RetireCommand{retire.genesis}, 1, wall_us));
 }
 
 /// The replica that the store has, or a new one: its id names this leader's term.

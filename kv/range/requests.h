@@ -56,10 +56,16 @@ struct EndLife {
   std::string bytes;
 };
 
+/// The range goes away with its genesis (genesis.h), unless a user command was committed. Needs no
+/// epoch.
+struct Retire {
+  std::uint64_t genesis = 0;
+};
+
 struct ManageRequest {
   std::uint64_t id = 0;
   Epoch epoch;
-  std::variant<ChangeReplicas, SplitAt, TransferTo, SetLevel, EndLife> body;
+  std::variant<ChangeReplicas, SplitAt, TransferTo, SetLevel, EndLife, Retire> body;
 };
 
 }  // namespace skald::range

@@ -316,6 +316,7 @@ void StoreHost::take(RangeId id, HostReady& ready) {
   }
   for (const raft::Event& event : from.events) ready.events.push_back({id, range.id(), event});
   if (from.ask_membership) ask_membership(range);
+  if (range.retired() && range.replayed()) return destroy(range, range.descriptor());
   if (range.removed() && !range.leads() && range.replayed()) destroy(range, range.descriptor());
 }
 

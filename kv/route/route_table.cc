@@ -7,6 +7,11 @@ namespace skald::route {
 
 bool RouteTable::learn(const range::Descriptor& descriptor) {
   const auto found = ranges_.find(descriptor.id);
+  if (descriptor.state == range::Descriptor::State::kRetired) {
+    const bool known = found != ranges_.end();
+    forget(descriptor.id);
+    return known;
+  }
   if (found != ranges_.end()) {
     const range::Epoch& known = found->second.epoch;
     const range::Epoch& told = descriptor.epoch;
