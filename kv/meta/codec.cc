@@ -130,7 +130,7 @@ Result<Reply> Codec::decode_reply(std::string_view bytes) {
   in.version(kVersion);
   Reply reply;
   const std::uint8_t outcome = in.u8();
-  if (outcome > static_cast<std::uint8_t>(Outcome::kFull)) in.fail();
+  if (outcome > static_cast<std::uint8_t>(Outcome::kWait)) in.fail();
   reply.outcome = static_cast<Outcome>(outcome);
   reply.life = read_life(in);
   reply.version = in.varint();

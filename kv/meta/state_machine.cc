@@ -77,6 +77,10 @@ void StateMachine::on(const range::ApplyContext& context, const GrantLife& grant
     out.reply.outcome = Outcome::kEnded;
     return;
   }
+  if (!grant.succeeds && (overtaken || !before.empty())) {
+    out.reply.outcome = Outcome::kWait;
+    return;
+  }
   if (grant.succeeds) {
     for (const Life life : before) end(life, out);
   }

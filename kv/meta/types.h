@@ -18,7 +18,8 @@ inline constexpr std::uint64_t kLifeTtlUs = 3'000'000;
 
 /// A new life for `node`. `nonce`: of the process, so that a repeated request gets the same life.
 /// `succeeds`: the process holds the lock of the node's data directory, so lives with a smaller
-/// nonce are over; then nonces must grow from one process of the directory to the next.
+/// nonce are over; then nonces must grow from one process of the directory to the next. Without it
+/// the node waits for them to end: ranges take the end of a life for the end of all before it.
 struct GrantLife {
   NodeId node;
   std::uint64_t nonce = 0;
@@ -68,6 +69,7 @@ enum class Outcome : std::uint8_t {
   kConflict,  ///< the setting has another version
   kInvalid,
   kFull,
+  kWait,  ///< a life of the node is not over yet: ask again
 };
 
 struct Reply {

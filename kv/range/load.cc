@@ -32,7 +32,7 @@ void LoadMeter::sample(std::string_view key) {
   std::string kept(key.substr(0, kSampleKeyBytes));
   if (samples_.size() < kSamples) {
     samples_.push_back(std::move(kept));
-  } else if (random_.one_in(4)) {
+  } else if (random_.one_in(16)) {
     samples_[random_.below(kSamples)] = std::move(kept);
   }
 }

@@ -170,7 +170,7 @@ void Range::propose(std::uint64_t id, std::string bytes) {
 void Range::answer(std::uint64_t id, raft::Index index, Reply reply) {
   if (id == 0) return;
   if (serves() && reply.outcome == Outcome::kDone) {
-    held_.push_back({index, id, std::move(reply)});
+    held_.push_back({index, id, now_us_, std::move(reply)});
   } else {
     this->reply(id, std::move(reply));
   }

@@ -296,6 +296,7 @@ class Range {
   struct Held {
     raft::Index index = 0;
     std::uint64_t id = 0;
+    std::uint64_t since_us = 0;
     Reply reply;
   };
   LeaseHolder lease_;

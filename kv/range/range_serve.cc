@@ -39,6 +39,12 @@ void Range::tick_serve(std::uint64_t now_us) {
     report_due_ = true;
   }
   if (!raft_.leads() || !granter_) return;
+  // Who is behind for so long gets no more grants, or the reply would wait for ever.
+  const std::uint64_t patience_us = options_.serve_lease_us / 5;
+  for (const Held& held : held_) {
+    if (now_us - held.since_us < patience_us) break;
+    granter_->raise(held.index);
+  }
   if (initialised() && !rebuilding_ && !installing_) asked_[id()] = lease_.report(now_us);
   for (const auto& [replica, report] : std::exchange(asked_, {})) {
     const std::uint64_t duration =

@@ -66,14 +66,14 @@ BOOST_AUTO_TEST_CASE(a_split_moves_no_data_and_survives_a_crash) {
   for (int crashes = 0; crashes < 2; ++crashes) {
     c.until([&c] { return c.leader(kFirst) != 0 && c.leader(RangeId{2}) != 0; });
     BOOST_CHECK_EQUAL(c.node(1).kv(kFirst).values().size(), 25U);
-    BOOST_CHECK_EQUAL(c.node(1).kv(RangeId{2}).values().size(), 25U);
+    BOOST_CHECK_EQUAL(c.node(1).kv(RangeId{2}).values().size(), crashes == 0 ? 25U : 26U);
     BOOST_CHECK_EQUAL(c.write(RangeId{2}, "x50", 50, lane(9), 50).bytes, "");  // known there too
     c.write(RangeId{2}, "y", 100 + static_cast<std::uint64_t>(crashes));
     c.node(1).crash();  // the split itself was not flushed
     c.node(1).start();
     BOOST_REQUIRE(c.node(1).started.ok());
   }
-  c.until([&c] { return c.leader(RangeId{2}) != 0; });
+  c.until([&c] { return c.leader(kFirst) != 0 && c.leader(RangeId{2}) != 0; });
   BOOST_CHECK_EQUAL(c.node(1).kv(RangeId{2}).values().at("y"), "1 101");
   DataRequest old;
   old.id = 999;
@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(a_reply_waits_for_who_may_serve) {
   before = c.now_us();
   c.write(kFirst, "a", 2);
   BOOST_CHECK_GT(c.now_us() - before, 700'000U);
-  BOOST_CHECK_LE(c.now_us() - before, 1'200'000U);
+  BOOST_CHECK_LE(c.now_us() - before, 1'400'000U);
   BOOST_CHECK(!c.node(slow).host().may_serve(kFirst, c.now_us()));
   before = c.now_us();
   c.write(kFirst, "a", 3);  // it has no grant any more: nobody waits

@@ -1,7 +1,9 @@
 #include "tests/sim/case.h"
 
+#include "tests/sim/genesis_world.h"
 #include "tests/sim/group_world.h"
 #include "tests/sim/lease_world.h"
+#include "tests/sim/life_world.h"
 #include "tests/sim/store_world.h"
 
 namespace skald::sim {
@@ -28,6 +30,8 @@ World world_of(std::uint64_t seed) { return seed % 2 == 0 ? World::kGroup : Worl
 Outcome run_case(const Case& one, bool loud) {
   if (one.world == World::kGroup) return GroupWorld(group_options(one), loud).run();
   if (Violation lease = run_leases(one.seed); !lease.none()) return {lease, {}, 0};
+  if (Violation life = run_lives(one.seed); !life.none()) return {life, {}, 0};
+  if (Violation genesis = run_geneses(one.seed); !genesis.none()) return {genesis, {}, 0};
   return StoreWorld(store_options(one), loud).run();
 }
 

@@ -63,7 +63,7 @@ StoreOptions draw_store_options(std::uint64_t seed) {
   options.range.catch_up_ticks = 200;
   options.range.unapplied_entries = pick<std::uint64_t>(random, {50, 1000});
   if (!random.one_in(3)) options.range.serve_lease_us = range::kServeLeaseUs;
-  options.publish_delay_max = pick<Micros>(random, {0, 5, 100, 1500}) * kMillisecond;
+  options.publish_delay_max = pick<Micros>(random, {0, 5, 100, 4000}) * kMillisecond;
   options.snapshot.chunk_bytes = pick<std::uint64_t>(random, {1, 100, 64 << 10});
   options.snapshot.window = random.between(1, 4);
   options.snapshot.bytes_per_second = pick<std::uint64_t>(random, {20'000, 1 << 20});
