@@ -130,6 +130,10 @@ void PostOffice::tick() {
     session->lazy = false;
     send_lazy(*session);
   }
+  for (SessionActor* session : std::exchange(behind_, {})) {
+    session->behind = false;
+    collect(*session);
+  }
   give_up_waiting();
   if (!evicting_.empty()) stop_evicting();
 }
@@ -185,7 +189,6 @@ void PostOffice::session_over(SessionActor& actor) {
   Session& session = actor.session();
   new_burst();  // its will and its unfinished shared messages go by the newest routes
   log_end(actor.accepted(), session);
-  attaching_.erase(actor.session_id);
   if (dispatch_.find(actor.session_id) == &session) {
     if (session.subscriptions() != nullptr) {
       std::vector<std::string> filters;
@@ -200,10 +203,8 @@ void PostOffice::session_over(SessionActor& actor) {
     }
   }
   detach(actor);
-  if (actor.lazy) {
-    std::erase(lazy_, &actor);
-    actor.lazy = false;
-  }
+  if (std::exchange(actor.lazy, false)) std::erase(lazy_, &actor);
+  if (std::exchange(actor.behind, false)) std::erase(behind_, &actor);
 }
 
 void PostOffice::bury(SessionActor& session) {
@@ -323,6 +324,7 @@ void PostOffice::on_round() noexcept {
     caf::anon_send(node_.route_keeper, RouteWishes{loop().index(), std::exchange(wishes_, {})});
   }
   if (dispatch_.has_unlogged()) deliver_unlogged();
+  if (!dispatch_.inserts().empty()) insert_all({}, 0);  // of other loops: nobody here waits
   store_retained();
   send_requests();
   if (dispatch_.back_pressure().has_credits()) send_credits();

@@ -285,6 +285,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
   absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;
   std::vector<SessionActor*> lazy_;  // with something to tell their inbox that nobody waits for
+  std::vector<SessionActor*> behind_;  // with a queue to read when they have room
   session::WireForms stored_forms_;
   route::Router retain_router_;
   std::uint64_t last_store_ = 0;

@@ -45,6 +45,8 @@ void PostOffice::attach_session(SessionActor& actor) {
   attach.name = {tenant, std::move(client_id)};
   attach.owner = {node_.life, id};
   attach.user = actor.identity()->user;
+  attach.take_from_others =
+      node_.options.auth.foreign_session == config::ForeignSession::replace;
   attach.clean_start = session.clean_start();
   attach.expiry_s = session.wished_expiry_s(workspace_.limits);
   attach.will = session.will(tenant);
@@ -172,7 +174,7 @@ dist::GroupReceiver PostOffice::member_route(const SessionActor& actor, std::str
                   .no_local = false,
                   .subscription_id = subscription.id};
   if (online) member.owner = node_.life;
-  member.attached = actor.incarnation + (online ? 0 : 1);
+  member.attached = actor.incarnation;
   return {std::move(group), std::move(member)};
 }
 
@@ -238,7 +240,7 @@ void PostOffice::stop_evicting() {
 
 /// The connection is over: its inbox decides what follows from that.
 void PostOffice::detach(SessionActor& actor) {
-  attaching_.erase(actor.session_id);
+  const bool accepted = attaching_.erase(actor.session_id) == 0;
   if (const auto evicted = evicted_for_.find(actor.session_id); evicted != evicted_for_.end()) {
     tell_evicted(evicted->second);
     evicted_for_.erase(evicted);
@@ -249,7 +251,6 @@ void PostOffice::detach(SessionActor& actor) {
   inbox::Detach detach;
   detach.name = {actor.identity()->tenant, session.client_id()};
   detach.incarnation = actor.incarnation;
-  const bool accepted = dispatch_.find(actor.session_id) != nullptr;
   if (session.ended_clean() || !accepted) {
     detach.why = inbox::Detach::Why::clean;
   } else if (stopping_) {

@@ -120,7 +120,7 @@ void PostOffice::insert_all(const inbox::Client::Manner& manner, std::uint64_t t
       return !target.shared_group.empty();
     });
     inbox_.insert(insert.publication, manner, std::move(targets), token);
-    if (shared) shared_inserts_[token].push_back(std::move(insert));
+    if (shared && token != 0) shared_inserts_[token].push_back(std::move(insert));
   }
 }
 
@@ -263,6 +263,9 @@ void PostOffice::collect(SessionActor& actor) {
     send(node_.stores[static_cast<std::size_t>(StoreKind::inbox)],
          FetchMessages{name_of(session), actor.session_id, fetch->from, fetch->max_messages,
                        fetch->max_bytes});
+  } else if (session.is_behind_in_queue() && !actor.behind) {
+    actor.behind = true;  // a slow client gets its next read from the tick
+    behind_.push_back(&actor);
   }
 }
 

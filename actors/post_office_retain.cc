@@ -226,6 +226,10 @@ void PostOffice::feed_inbox(SessionActor& actor, const mqtt::PublicationRef& mes
   target.name = {actor.identity()->tenant, actor.session().client_id()};
   target.qos = std::min(wanted.qos, message->info().qos);
   target.retain = true;
+  const auto subscription = actor.durable->subscriptions.find(wanted.filter);
+  if (subscription != actor.durable->subscriptions.end()) {
+    target.route = subscription->second.incarnation;
+  }
   if (wanted.subscription_id != 0) target.subscription_ids.push_back(wanted.subscription_id);
   std::vector<inbox::Insert::Target> targets;
   targets.push_back(std::move(target));

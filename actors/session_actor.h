@@ -74,6 +74,7 @@ class SessionActor final : public Pinned {
   std::uint32_t position = 0;    // in the list of connections
   bool attached = false;         // its inbox knows it
   bool lazy = false;             // in the list of those with something to tell their inbox
+  bool behind = false;           // in the list of those with a queue to read
   inbox::Incarnation incarnation = 0;
   /// What only a persistent session has here.
   struct Durable {

@@ -22,6 +22,8 @@ constexpr std::uint64_t kFlushAfterMs = 10 * 60 * 1000;
 constexpr std::uint64_t kCompactAfterErased = 200'000;
 constexpr std::uint64_t kReopenAfterMs = 1000;
 constexpr int kStepsPerRound = 8;
+/// Routes of an ended life that go in one command.
+constexpr std::uint32_t kSweep = 1000;
 
 std::size_t weight(const store::WriteSet& set) {
   std::size_t bytes = 0;
@@ -163,9 +165,9 @@ void StoreActor::propose(RangeId range, std::string bytes) {
 void StoreActor::end_life(const EndLifeEverywhere& end) {
   end_asked_by_ = caf::actor_cast<caf::actor>(current_sender());
   lives_to_end_ = host_->ranges().size();
-  std::string bytes;
+  std::string& bytes = end_bytes_;
   if (kind_ == StoreKind::dist) {
-    bytes = dist::encode_command(dist::EndLife{end.life, dist::kMaxSweep});
+    bytes = dist::encode_command(dist::EndLife{end.life, kSweep});
   } else if (kind_ == StoreKind::inbox) {
     inbox::Command command;
     command.operations.emplace_back(inbox::EndLife{end.life});
@@ -173,9 +175,26 @@ void StoreActor::end_life(const EndLifeEverywhere& end) {
   }
   for (const auto& [id, range] : host_->ranges()) {
     const std::uint64_t ask = ++last_ask_;
-    asks_.emplace(ask, Ask{nullptr, 0, {}, true});
+    asks_.emplace(ask, Ask{nullptr, 0, id, true});
     host_->manage(id, {.id = ask, .epoch = {}, .body = range::EndLife{end.life, bytes}});
   }
+}
+
+/// True when the range has more to take away of the life that ends.
+bool StoreActor::sweep_on(RangeId range, const range::Reply& reply) {
+  if (kind_ != StoreKind::dist) return false;
+  const auto done = dist::decode_reply(reply.bytes);
+  SKALD_ASSERT(done.ok());
+  if (!done->more) return false;
+  const std::uint64_t ask = ++last_ask_;
+  asks_.emplace(ask, Ask{nullptr, 0, range, true});
+  host_->request(range, {.id = ask,
+                         .boundary_ver = host_->find(range)->epoch().boundary_ver,
+                         .lane = {},
+                         .seq = 0,
+                         .bytes = end_bytes_,
+                         .level = 1});
+  return true;
 }
 
 void StoreActor::answer(const range::RangeReady::Answer& answer) {
@@ -185,6 +204,7 @@ void StoreActor::answer(const range::RangeReady::Answer& answer) {
   asks_.erase(found);
   if (ask.end_life) {
     SKALD_ASSERT(answer.reply.outcome == range::Outcome::kDone);
+    if (sweep_on(ask.own, answer.reply)) return;
     if (--lives_to_end_ == 0) send(end_asked_by_, EndLifeEverywhere{});
     return;
   }

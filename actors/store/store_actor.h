@@ -101,6 +101,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   bool carry_out(range::HostReady ready);
   bool apply_some();
   void rebuild(range::Range& range);
+  bool sweep_on(RangeId range, const range::Reply& reply);
   void answer(const range::RangeReady::Answer& answer);
   void match_replicas();
   void tell_ready();
@@ -135,6 +136,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   bool told_ready_ = false;
   bool recovering_ = false;
   std::size_t lives_to_end_ = 0;
+  std::string end_bytes_;  // the machines' command for it
   caf::actor end_asked_by_;
 };
 

@@ -215,6 +215,8 @@ class Session {
   /// What the session wants to read of its queue now; once asked for, not again until fetch_done.
   /// To be asked after accept, and after input, output and deliveries.
   std::optional<Fetch> take_fetch(mqtt::TimeMs now_ms);
+  /// There are messages in its queue that have not been handed over.
+  bool is_behind_in_queue() const;
   /// The next message that was read. After no_room the others need not be tried.
   Stored deliver_fetched(WireForms& forms, const Delivery& delivery, inbox::Seq seq);
   /// The end of what was read: all messages of the queue below `end` have been handed over, or, if
