@@ -244,7 +244,7 @@ Status Applier::apply_split(const raft::Entry& entry, const SplitCommand& comman
                             ApplyResult& result) {
   const bool inside =
       command.key > descriptor_.boundary.start && descriptor_.boundary.contains(command.key);
-  const bool current = command.epoch == descriptor_.epoch || !SKALD_GUARD(Guard::kSplitEpoch);
+  const bool current = command.epoch == descriptor_.epoch;
   const bool normal = descriptor_.state == Descriptor::State::kNormal;
   if (!current || !normal || !inside || config_of(descriptor_).joint()) {
     result.answers.push_back({entry.index, entry.term, stale()});

@@ -35,9 +35,7 @@ namespace skald::range {
   X(131, ChildKeepsVote, "a vote given before the split binds the child", "one leader a term")     \
   X(132, ReplayFirst, "nothing replaces a parent's data before its children stand again",          \
     "replayable")                                                                                  \
-  X(133, BuryFlushed, "data is flushed before a destroyed replica's log goes", "replayable")       \
-  X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")              \
-  X(135, SplitEpoch, "a split asked for under an older epoch is void", "keys covered once")
+  X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")
 
 enum class Guard : int {
 #define SKALD_X(number, name, protects, checker) k##name = number,

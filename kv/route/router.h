@@ -10,8 +10,8 @@
 // and has a number below that was applied, and its reply is asked for again; the rest never will be
 // (the range refuses the old boundary), and is numbered anew, wherever its keys are now.
 //
-// Bounds: window() commands under way a range, their numbers less than kLaneWindow apart; what waits
-// behind them is the caller's to limit, by waiting().
+// Bounds: window() commands under way a range, their numbers less than kLaneWindow apart; what
+// waits behind them is the caller's to limit, by waiting().
 #pragma once
 
 #include <cstdint>

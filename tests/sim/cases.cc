@@ -12,6 +12,8 @@ std::span<const ScriptedCase> scripted_cases() {
       SKALD_CASE(lagging_parent_beside_its_moved_child),
       SKALD_CASE(split_and_snapshots_in_every_order),
       SKALD_CASE(vote_before_the_split_is_kept),
+      SKALD_CASE(parent_destroyed_before_the_split_is_flushed),
+      SKALD_CASE(parent_snapshot_before_the_split_is_replayed),
       SKALD_CASE(crash_at_every_step_of_a_snapshot_install),
       SKALD_CASE(serve_lease_after_a_paused_leader),
       SKALD_CASE(serve_lease_after_a_cut_off_replica),

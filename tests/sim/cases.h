@@ -26,6 +26,8 @@ Violation crash_at_every_step_of_a_joint_change();
 Violation lagging_parent_beside_its_moved_child();
 Violation split_and_snapshots_in_every_order();
 Violation vote_before_the_split_is_kept();
+Violation parent_destroyed_before_the_split_is_flushed();
+Violation parent_snapshot_before_the_split_is_replayed();
 
 // install_cases.cc
 Violation crash_at_every_step_of_a_snapshot_install();

@@ -24,6 +24,9 @@
 namespace skald::sim {
 namespace {
 
+/// So many seeds are tried before the scripts.
+constexpr std::uint64_t kSeedsFirst = 200;
+
 /// How the absence of a guard showed first.
 struct Catch {
   std::uint64_t seeds = 0;  ///< tried, the one that found it included
@@ -63,9 +66,10 @@ Catch by_case() {
   return {};
 }
 
-Catch by_seeds(World world, std::uint64_t seeds, unsigned jobs) {
-  const BatchResult result = run_batch({1, seeds, world, jobs, 0, 1});
-  if (result.findings.empty()) return {seeds, "", ""};
+Catch by_seeds(World world, std::uint64_t first, std::uint64_t seeds, unsigned jobs) {
+  if (seeds < first) return {};
+  const BatchResult result = run_batch({first, seeds - first + 1, world, jobs, 0, 1});
+  if (result.findings.empty()) return {};
   // With several jobs the first to be found may not be the first seed; both are within `seeds`.
   const Finding& finding = result.findings.front();
   return {finding.one.seed, "seed " + std::to_string(finding.one.seed), finding.violation.checker};
@@ -74,12 +78,10 @@ Catch by_seeds(World world, std::uint64_t seeds, unsigned jobs) {
 Catch hunt(const raft::GuardInfo& guard, std::uint64_t seeds, unsigned jobs) {
   sabotaged_guard = guard.number;
   const bool of_raft = guard.number < 100;
-  Catch found = by_seeds(of_raft ? World::kGroup : World::kStores, seeds, jobs);
-  if (found.where.empty()) {
-    const Catch script = of_raft ? by_golden_script() : by_case();
-    found.where = script.where;
-    found.checker = script.checker;
-  }
+  const World world = of_raft ? World::kGroup : World::kStores;
+  Catch found = by_seeds(world, 1, std::min(seeds, kSeedsFirst), jobs);
+  if (found.where.empty()) found = of_raft ? by_golden_script() : by_case();
+  if (found.where.empty()) found = by_seeds(world, kSeedsFirst + 1, seeds, jobs);
   sabotaged_guard = 0;
   return found;
 }

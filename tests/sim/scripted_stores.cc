@@ -156,6 +156,7 @@ Violation ScriptedStores::finish() {
   heal();
   for (const auto& [machine, node] : nodes_) {
     node->hold_apply(false);
+    node->hold_flush(false);
     restart(machine);
   }
   for (int key = 10; key < 100 && clean(); key += 10) must_write("k" + std::to_string(key));

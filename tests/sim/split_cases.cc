@@ -151,4 +151,42 @@ Violation vote_before_the_split_is_kept() {
   return stores.finish();
 }
 
+/// The child stands on a batch that is not flushed when the parent's replica is destroyed, with the
+/// log that could make the batch again. Then power fails.
+Violation parent_destroyed_before_the_split_is_flushed() {
+  ScriptedStores stores(4, 3);
+  const Machine late = follower(stores);
+  const std::uint64_t leader = stores.leads(kFirstRange);
+  const std::uint64_t other = 6 - late - leader;
+  stores.node(late).flush();
+  stores.node(late).hold_flush(true);
+  stores.must_manage(kFirstRange, range::SplitAt{"k50", kChild});
+  stores.must_write("k70");
+  stores.must_manage(kFirstRange, voters({leader, other, 4}));
+  stores.run_until([&stores, late] { return stores.replica(late, kFirstRange) == nullptr; });
+  stores.run(10 * kMillisecond);
+  stores.crash(late);
+  stores.restart(late);
+  return stores.finish();
+}
+
+/// A crash undoes a split that was not flushed; before the parent's log is applied again, the
+/// parent's leader offers a snapshot from behind the split.
+Violation parent_snapshot_before_the_split_is_replayed() {
+  ScriptedStores stores(3, 3);
+  const Machine late = follower(stores);
+  stores.node(late).flush();
+  stores.node(late).hold_flush(true);
+  stores.must_manage(kFirstRange, range::SplitAt{"k50", kChild});
+  stores.must_write("k70");
+  stores.run(500 * kMillisecond);
+  stores.crash(late);
+  for (int i = 0; i < 12; ++i) stores.must_write("k20");
+  stores.run(2 * kSecond);  // the parent's log begins behind the split
+  stores.node(late).hold_apply(true);
+  stores.restart(late);
+  stores.run(20 * kSecond);
+  return stores.finish();
+}
+
 }  // namespace skald::sim

@@ -76,6 +76,7 @@ StoreOptions draw_store_options(std::uint64_t seed) {
   options.manage_interval = random.between(150, 1500) * kMillisecond;
   options.clients = static_cast<std::uint32_t>(random.between(1, 4));
   options.op_interval = pick<Micros>(random, {3, 10, 50}) * kMillisecond;
+  options.loss_one_in = pick<std::uint64_t>(random, {10, 50, 300});
   for (bool& on : options.faults) on = random.one_in(2);
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     if (!options.faults[kind]) drop(options, static_cast<Fault>(kind));

@@ -91,7 +91,7 @@ void StoreNode::crash() {
   deferred_.clear();
   paused_until_ = 0;
   disk_.crash();
-  engine_->crash(random_.one_in(2) ? 0 : random_.below(engine_->unflushed() + 1));
+  engine_->crash(flush_held_ || random_.one_in(2) ? 0 : random_.below(engine_->unflushed() + 1));
   SKALD_ASSERT(data_->reopen().ok());
 }
 
@@ -144,6 +144,7 @@ void StoreNode::schedule_tick() {
 }
 
 void StoreNode::flush() {
+  if (flush_held_) return;
   ++counters_.flushes;
   ok(data_->flush());
 }

@@ -41,6 +41,7 @@ struct StoreOptions {
   Micros fault_interval = 800 * kMillisecond;
   Micros manage_interval = 1500 * kMillisecond;
   std::uint32_t clients = 3;
+  std::uint64_t loss_one_in = 200;  ///< requests and replies between clients and stores
   Micros op_interval = 20 * kMillisecond;
   FaultSet faults{};
   Reduction less;
@@ -98,6 +99,8 @@ class StoreNode {
   void calm();
   /// Nothing is applied until it is let go again.
   void hold_apply(bool hold);
+  /// Nothing is flushed unasked.
+  void hold_flush(bool hold) { flush_held_ = hold; }
   /// The next write or flush of the data engine fails.
   void fail_data() { engine_->fail_next(Error{"injected"}); }
 
@@ -162,6 +165,7 @@ class StoreNode {
   std::deque<std::function<void()>> deferred_;
   bool draining_ = false;
   bool apply_held_ = false;
+  bool flush_held_ = false;
   Counters counters_;
 };
 

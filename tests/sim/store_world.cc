@@ -11,7 +11,6 @@ namespace {
 constexpr std::uint64_t kRequestShift = 40;  ///< client in the upper bits of a request id
 constexpr std::uint64_t kReadBit = std::uint64_t{1} << 39;
 constexpr std::size_t kReadsMax = 50;
-constexpr std::uint64_t kLossOneIn = 200;  ///< requests and replies
 constexpr std::size_t kRangesWanted = 10;
 constexpr std::uint64_t kCalmWork = 10;  ///< of each client, when the faults have ended
 
@@ -143,7 +142,7 @@ void StoreWorld::on_reply(StoreNode& node, const range::RangeReady::Answer& answ
   const std::uint64_t client = answer.id >> kRequestShift;
   trace_.fold(77, answer.id, static_cast<std::uint64_t>(answer.reply.outcome));
   if ((answer.id & kReadBit) != 0 && client == 0) return told_read(node, answer);
-  if (client == 0 || (!calm_ && random_.one_in(kLossOneIn))) return;  // lost
+  if (client == 0 || (!calm_ && random_.one_in(options_.loss_one_in))) return;  // lost
   scheduler_.after(random_.below(3000), [this, client, answer] {
     Client& state = clients_.at(client);
     state.router->on_reply(answer.id & ((std::uint64_t{1} << kRequestShift) - 1), answer.reply);
@@ -232,7 +231,7 @@ void StoreWorld::step_client(std::uint64_t client, Client& state) {
 
 void StoreWorld::send_requests(std::uint64_t client, route::Router::Out out) {
   for (route::Router::Request& request : out.requests) {
-    if (!calm_ && random_.one_in(kLossOneIn)) continue;
+    if (!calm_ && random_.one_in(options_.loss_one_in)) continue;
     const auto to = static_cast<Machine>(request.to.value);
     const std::uint64_t bits = client << kRequestShift;
     scheduler_.after(random_.below(3000), [this, to, bits, request = std::move(request)] {
