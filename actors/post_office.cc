@@ -245,6 +245,7 @@ void PostOffice::publish(SessionActor& from) {
     if (publication.info.qos != codec::QoS::at_most_once) wait.ticket = session.defer_acknowledge();
     if (session.persistent() && publication.info.qos == codec::QoS::exactly_once) {
       wait.handed_out = workspace_.publish.packet_id;
+      wait.sequence = publication.info.sequence;
     }
     insert_into_inboxes(publication, &from, std::move(wait));
   }

@@ -131,6 +131,7 @@ class PostOffice final : public Pinned, private Loop::Client {
     std::uint64_t session = 0;
     std::optional<std::uint32_t> ticket{};
     std::uint16_t handed_out = 0;  // QoS 2 of a persistent session: its packet id
+    std::uint64_t sequence = 0;    // and its sequence
     std::size_t lent = 0;
     mqtt::TimeMs give_up_ms = 0;
     RangeId intent_range{};
@@ -159,9 +160,17 @@ class PostOffice final : public Pinned, private Loop::Client {
   struct FeedWait {
     std::uint64_t session = 0;
   };
+  struct DetachWait {
+    inbox::Owner evicted_for;
+  };
   using Wait = std::variant<AttachWait, AcceptWait, InsertWait, ReceivedWait, ReleaseWait,
-                            SubscribeWait, UnsubscribeWait, FeedWait>;
+                            SubscribeWait, UnsubscribeWait, FeedWait, DetachWait>;
 
+  /// A connection that is over, with publishes that are not with their receivers yet.
+  struct Leaving {
+    inbox::Detach detach;
+    std::optional<inbox::Owner> evicted_for;
+  };
   /// A connection between CONNECT and CONNACK.
   struct Attaching {
     SessionActor* actor = nullptr;
@@ -188,6 +197,10 @@ class PostOffice final : public Pinned, private Loop::Client {
   void completed(const SubscribeWait& wait, const inbox::Completion& completion);
   void completed(const UnsubscribeWait& wait, const inbox::Completion& completion);
   void completed(const FeedWait& wait, const inbox::Completion& completion);
+  void completed(const DetachWait& wait, const inbox::Completion& completion);
+  void leave(Leaving leaving);
+  void publishing(std::uint64_t session);
+  void published(const InsertWait& wait);
   std::uint64_t wait_for(Wait wait);
   void send_requests();
   void proceed(std::uint64_t session);
@@ -281,6 +294,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   absl::flat_hash_map<std::uint64_t, Wait> waits_;  // by token
   std::uint64_t last_wait_ = 0;
   std::deque<std::pair<mqtt::TimeMs, std::uint64_t>> insert_deadlines_;  // with their tokens
+  absl::flat_hash_map<std::uint64_t, std::uint32_t> publishing_;  // publishes that wait, by session
+  absl::flat_hash_map<std::uint64_t, Leaving> leaving_;           // by session; also in publishing_
   absl::flat_hash_map<std::uint64_t, inbox::Owner> evicted_for_;  // by the session that must go
   /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
   absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;

@@ -109,6 +109,7 @@ void PostOffice::proceed(std::uint64_t session) {
 
 void PostOffice::accept_new(Attaching attaching) {
   SessionActor& actor = *attaching.actor;
+  if (actor.session().state() != Session::State::connecting) return;
   if (actor.session().wished_expiry_s(workspace_.limits) == 0) {
     actor.granted(nullptr);
     return;
@@ -241,11 +242,15 @@ void PostOffice::stop_evicting() {
 /// The connection is over: its inbox decides what follows from that.
 void PostOffice::detach(SessionActor& actor) {
   const bool accepted = attaching_.erase(actor.session_id) == 0;
+  Leaving leaving;
   if (const auto evicted = evicted_for_.find(actor.session_id); evicted != evicted_for_.end()) {
-    tell_evicted(evicted->second);
+    leaving.evicted_for = evicted->second;
     evicted_for_.erase(evicted);
   }
-  if (!actor.attached) return;
+  if (!actor.attached) {
+    if (leaving.evicted_for) tell_evicted(*leaving.evicted_for);
+    return;
+  }
   actor.attached = false;
   Session& session = actor.session();
   inbox::Detach detach;
@@ -265,8 +270,47 @@ void PostOffice::detach(SessionActor& actor) {
       announce_member(actor, filter, false);
     }
   }
-  const inbox::Name name = detach.name;
-  inbox_.submit(name, std::move(detach), 0);
+  leaving.detach = std::move(detach);
+  if (publishing_.contains(actor.session_id)) {
+    leaving_.emplace(actor.session_id, std::move(leaving));
+  } else {
+    leave(std::move(leaving));
+  }
+}
+
+/// What the session has published is with its receivers: now its will may follow, and whoever waits
+/// for its place be told, once its inbox has heard of it.
+void PostOffice::leave(Leaving leaving) {
+  const inbox::Name name = leaving.detach.name;
+  const std::uint64_t token =
+      leaving.evicted_for ? wait_for(DetachWait{*leaving.evicted_for}) : 0;
+  inbox_.submit(name, std::move(leaving.detach), token);
+}
+
+void PostOffice::completed(const DetachWait& wait, const inbox::Completion&) {
+  tell_evicted(wait.evicted_for);
+}
+
+/// One more publish of the session is on its way, or one less.
+void PostOffice::publishing(std::uint64_t session) { ++publishing_[session]; }
+
+void PostOffice::published(const InsertWait& wait) {
+  const auto found = publishing_.find(wait.session);
+  if (found == publishing_.end()) return;
+  const auto leaving = leaving_.find(wait.session);
+  if (leaving != leaving_.end() && wait.handed_out != 0) {
+    const inbox::Detach& detach = leaving->second.detach;
+    inbox_.submit(detach.name,
+                  inbox::HandedOut{detach.name, detach.incarnation, wait.handed_out,
+                                   wait.sequence},
+                  0);
+  }
+  if (--found->second > 0) return;
+  publishing_.erase(found);
+  if (leaving == leaving_.end()) return;
+  Leaving now = std::move(leaving->second);
+  leaving_.erase(leaving);
+  leave(std::move(now));
 }
 
 }  // namespace skald::actors

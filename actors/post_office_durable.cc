@@ -106,6 +106,7 @@ void PostOffice::insert_into_inboxes(const mqtt::PublicationView& publication,
   if (publisher != nullptr && wait.lent == 0) {
     wait.lent = publication.size_bytes();
     dispatch_.back_pressure().lend(publisher->session(), wait.lent);
+    publishing(publisher->session_id);
   }
   const std::uint64_t token = wait_for(wait);
   insert_deadlines_.emplace_back(wait.give_up_ms, token);
@@ -171,6 +172,7 @@ void PostOffice::settle_publish(const InsertWait& wait, ReasonCode reason) {
          IntentsDone{wait.intent_range, {wait.intent}});
     return;
   }
+  published(wait);
   Session* session = dispatch_.find(wait.session);
   if (session == nullptr) return;
   auto* actor = static_cast<SessionActor*>(session->shell);
@@ -187,7 +189,7 @@ void PostOffice::settle_publish(const InsertWait& wait, ReasonCode reason) {
     return;
   }
   if (wait.handed_out != 0) {
-    actor->durable->handed_out.push_back(wait.handed_out);
+    actor->durable->handed_out.push_back({wait.handed_out, wait.sequence});
     be_lazy(*actor);
   }
   if (wait.ticket) session->acknowledge_deferred(*wait.ticket, reason);
@@ -253,7 +255,8 @@ void PostOffice::collect(SessionActor& actor) {
                     wait_for(ReceivedWait{actor.session_id, seq}));
     }
     for (const std::uint16_t packet_id : session.take_releases()) {
-      std::erase(actor.durable->handed_out, packet_id);
+      std::erase_if(actor.durable->handed_out,
+                    [packet_id](const auto& one) { return one.first == packet_id; });
       inbox_.submit(name, inbox::Release{name, actor.incarnation, packet_id},
                     wait_for(ReleaseWait{actor.session_id, packet_id}));
     }
@@ -283,8 +286,8 @@ void PostOffice::send_lazy(SessionActor& actor) {
     inbox_.submit(
         name, inbox::Finish{name, actor.incarnation, std::exchange(durable.finished, {})}, 0);
   }
-  for (const std::uint16_t packet_id : std::exchange(durable.handed_out, {})) {
-    inbox_.submit(name, inbox::HandedOut{name, actor.incarnation, packet_id}, 0);
+  for (const auto& [packet_id, sequence] : std::exchange(durable.handed_out, {})) {
+    inbox_.submit(name, inbox::HandedOut{name, actor.incarnation, packet_id, sequence}, 0);
   }
 }
 

@@ -58,6 +58,7 @@ void PostOffice::hold(SessionActor& from) {
     manner.accept = !session.accepted_before();
   }
   dispatch_.back_pressure().lend(session, kept->size_bytes());
+  publishing(from.session_id);
   const std::uint64_t number = retain_hold_.hold(from.session_id, kept, manner);
   if (!manner.accept) return;
   inbox::Accept accept;
@@ -101,12 +102,17 @@ void PostOffice::release_held(std::vector<dispatch::RetainHold::Held> ready) {
     InsertWait wait{.session = held.session,
                     .ticket = held.ticket,
                     .handed_out = held.packet_id,
+                    .sequence = held.publication->info().sequence,
                     .lent = held.publication->size_bytes()};
     if (const auto will = wills_.find(held.session); will != wills_.end()) {
       wait = will->second;
       wills_.erase(will);
     }
-    if (held.refused) continue;  // its session has been taken over
+    if (held.refused) {  // its session has been taken over
+      wait.ticket.reset();
+      settle_publish(wait, ReasonCode::success);
+      continue;
+    }
     if (retain::is_refused(held.result)) {
       settle_publish(wait, refusal_of(held.result));
       continue;

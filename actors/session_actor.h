@@ -80,7 +80,7 @@ class SessionActor final : public Pinned {
   struct Durable {
     absl::flat_hash_map<std::string, inbox::Subscription> subscriptions;  // by filter as subscribed
     std::vector<inbox::Seq> finished;       // to be told to the inbox sometime
-    std::vector<std::uint16_t> handed_out;  // likewise
+    std::vector<std::pair<std::uint16_t, std::uint64_t>> handed_out;  // likewise: id, sequence
     bool feeding = false;                   // part of a feed is on its way to the queue
   };
   std::unique_ptr<Durable> durable;

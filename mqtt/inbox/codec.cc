@@ -79,6 +79,7 @@ struct Put {
   void operator()(const HandedOut& handed_out) const {
     put_who(handed_out);
     put_varint(out, handed_out.packet_id);
+    put_varint(out, handed_out.sequence);
   }
   void operator()(const Release& release) const {
     put_who(release);
@@ -165,6 +166,7 @@ struct Read {
   void operator()(HandedOut& handed_out) const {
     read_who(reader, handed_out);
     handed_out.packet_id = read_u16(reader);
+    handed_out.sequence = reader.varint();
   }
   void operator()(Release& release) const {
     read_who(reader, release);

@@ -132,6 +132,7 @@ struct HandedOut {
   Name name;
   Incarnation incarnation = 0;
   std::uint16_t packet_id = 0;
+  std::uint64_t sequence = 0;  // Accept's: names the publish also when the session has been taken
 };
 
 /// PUBREL came: before PUBCOMP.

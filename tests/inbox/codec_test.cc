@@ -47,7 +47,7 @@ Command every_operation() {
                 268'435'455},
       Unsubscribe{name, 7, "a/+"},
       Accept{name, 7, 65535, 1ULL << 50},
-      HandedOut{name, 7, 1},
+      HandedOut{name, 7, 1, 1ULL << 50},
       Release{name, 7, 2},
       insert,
       Finish{name, 7, {1, 2, 1ULL << 40}},

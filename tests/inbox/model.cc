@@ -272,9 +272,12 @@ void Model::run(const Accept& accept) {
 }
 
 void Model::run(const HandedOut& handed_out) {
-  One* one = owned(handed_out.name, handed_out.incarnation);
-  if (one == nullptr || !one->accepted.contains(handed_out.packet_id)) return;
-  one->accepted[handed_out.packet_id].handed_out = true;
+  const auto found = sessions_.find(handed_out.name);
+  if (found == sessions_.end()) return list(Result::fenced);
+  if (!found->second.persistent) return list(Result::invalid);
+  const auto accepted = found->second.accepted.find(handed_out.packet_id);
+  if (accepted == found->second.accepted.end()) return;
+  if (accepted->second.sequence == handed_out.sequence) accepted->second.handed_out = true;
 }
 
 void Model::run(const Release& release) {

@@ -43,8 +43,8 @@ class Source {
     if (kind < 22) return detach();
     if (kind < 30) return Subscribe{name_ = name(), incarnation(), filter(), {}, number(9)};
     if (kind < 34) return Unsubscribe{name_ = name(), incarnation(), filter()};
-    if (kind < 39) return Accept{name_ = name(), incarnation(), packet_id(), random_.below(99)};
-    if (kind < 42) return HandedOut{name_ = name(), incarnation(), packet_id()};
+    if (kind < 39) return Accept{name_ = name(), incarnation(), packet_id(), random_.below(9)};
+    if (kind < 42) return HandedOut{name_ = name(), incarnation(), packet_id(), random_.below(9)};
     if (kind < 45) return Release{name_ = name(), incarnation(), packet_id()};
     if (kind < 74) return insert(command);
     if (kind < 82) return Finish{name_ = name(), incarnation(), {seq(), seq(), seq()}};

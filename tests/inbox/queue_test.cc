@@ -58,9 +58,10 @@ BOOST_AUTO_TEST_CASE(publishes_of_the_client) {
   range(Accept{kName, me, 5, 100});
   range(Accept{kName, me, 5, 200});
   BOOST_TEST(range.last.writes.empty());
-  range(HandedOut{kName, me, 5});
-  range(HandedOut{kName, me, 6});
+  range(HandedOut{kName, me - 1, 5, 100});
+  range(HandedOut{kName, me, 6, 1});
   range(Accept{kName, me, 7, 300});
+  range(HandedOut{kName, me, 7, 299});
   auto accepted = range.machine.session_state(kName)->accepted;
   BOOST_REQUIRE_EQUAL(accepted.size(), 2);
   BOOST_TEST(accepted[0].packet_id == 5);

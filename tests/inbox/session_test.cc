@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(taking_over_fences_at_once) {
     const Incarnation old = first.incarnation;
     for (const Operation& late : std::vector<Operation>{
              detach(old), Subscribe{kName, old, "a", {}, 0}, Unsubscribe{kName, old, "a"},
-             Accept{kName, old, 1, 1}, HandedOut{kName, old, 1}, Release{kName, old, 1},
+             Accept{kName, old, 1, 1}, Release{kName, old, 1},
              Finish{kName, old, {1}}, Received{kName, old, 1}}) {
       BOOST_TEST((range.result(late) == Result::fenced));
       BOOST_TEST(range.last.writes.empty());
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(what_only_persistent_sessions_may_ask) {
   const Incarnation me = range(attach(0)).incarnation;
   for (const Operation& one : std::vector<Operation>{
            Subscribe{kName, me, "a", {}, 0}, Unsubscribe{kName, me, "a"}, Accept{kName, me, 1, 1},
-           HandedOut{kName, me, 1}, Release{kName, me, 1}, Finish{kName, me, {1}},
+           HandedOut{kName, me, 1, 1}, Release{kName, me, 1}, Finish{kName, me, {1}},
            Received{kName, me, 1}}) {
     BOOST_TEST((range.result(one) == Result::invalid));
   }

@@ -99,11 +99,7 @@ def test_messages_wait_for_the_client(broker):
             packet = client.next()
             got.append((packet.payload, packet.qos))
             equal((packet.dup, packet.retain), (0, 0), "never sent before")
-            if packet.qos == 1:
-                client.send(puback(packet.packet_id))
-            else:
-                client.exchange(pubrec(packet.packet_id), pubrel(packet.packet_id))
-                client.send(pubcomp(packet.packet_id))
+            client.send(puback(packet.packet_id) if packet.qos == 1 else pubrec(packet.packet_id))
         equal(got, wanted)
         quiet(client)
         leave(client)
@@ -174,11 +170,7 @@ def test_unfinished_messages_are_sent_again(broker):
             quiet(client)
         client.send(pubcomp(first[1].packet_id))
         for packet in first[2:]:
-            if packet.qos == 1:
-                client.send(puback(packet.packet_id))
-            else:
-                client.exchange(pubrec(packet.packet_id), pubrel(packet.packet_id))
-                client.send(pubcomp(packet.packet_id))
+            client.send(puback(packet.packet_id) if packet.qos == 1 else pubrec(packet.packet_id))
         quiet(client)
         leave(client)
         quiet(durable(broker, "again", version, present=1))
