@@ -18,19 +18,18 @@
 #include "actors/post_office.h"
 #include "actors/route_keeper.h"
 #include "actors/session_actor.h"
+#include "actors/store/background.h"
+#include "actors/store/log_writer.h"
+#include "actors/store/store_actor.h"
 #include "config/file.h"
 #include "config/keys.h"
 #include "config/limits.h"
 #include "kv/store/data_directory.h"
 #include "kv/store/file_system.h"
-#include "mqtt/auth/load_directory.h"
-#include "actors/store/background.h"
-#include "actors/store/log_writer.h"
-#include "actors/store/store_actor.h"
-#include "kv/store/data_directory.h"
-#include "kv/store/file_system.h"
 #include "kv/store/memory_engine.h"
 #include "kv/store/memory_log_store.h"
+#include "mqtt/auth/load_directory.h"
+#include "mqtt/tenant/limits.h"
 
 namespace skald::actors {
 
@@ -92,6 +91,8 @@ class Node {
     auto users = load_users(state_.options);
     if (!users) return users.error();
     state_.users = std::move(*users);
+    state_.usage.set_limits(state_.options);
+    for (const std::string& line : tenant::warnings(state_.options)) spdlog::warn("{}", line);
     std::vector<ListeningSocket> sockets;
     for (const config::Listener& listener : state_.options.listeners) {
       auto socket = listen_on(listener);
@@ -130,6 +131,8 @@ class Node {
     const NewRules rules{std::move(*users),
                          std::make_shared<const config::Options>(std::move(*options))};
     set_log_level(rules.options->log.level);
+    state_.usage.set_limits(*rules.options);
+    for (const std::string& line : tenant::warnings(*rules.options)) spdlog::warn("{}", line);
     main_->send(state_.gatekeeper, rules);
     for (const caf::actor& office : state_.post_offices) main_->send(office, rules);
     std::size_t left = state_.post_offices.size();
@@ -329,9 +332,8 @@ class Node {
     std::size_t left = watched_.size();
     const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
     while (left > 0 && std::chrono::steady_clock::now() < deadline) {
-      main_->receive(
-          [&](const caf::down_msg& down) { forget(down.source); },
-          caf::after(std::chrono::milliseconds(100)) >> [] {});
+      main_->receive([&](const caf::down_msg& down) { forget(down.source); },
+                     caf::after(std::chrono::milliseconds(100)) >> [] {});
       left = watched_.size();
     }
     for (const auto& [address, name] : watched_) spdlog::error("still alive: {}", name);

@@ -19,6 +19,7 @@
 #include "actors/auth_counters.h"
 #include "actors/clock.h"
 #include "actors/published.h"
+#include "actors/tenant_usage.h"
 #include "config/base/ids.h"
 #include "config/options.h"
 #include "mqtt/auth/directory.h"
@@ -51,6 +52,7 @@ struct NodeState {
   /// At the start; a reload sends the next one to each loop.
   auth::DirectoryRef users;
   AuthCounters auth_counters;
+  TenantUsage usage;
   InternedNames tenants;
   Published<dist::RouteSnapshot> routes;
   Published<dispatch::InterestSnapshot> interest;

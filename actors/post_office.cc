@@ -29,29 +29,6 @@ dispatch::Dispatch::Options dispatch_options(const NodeState& node, std::uint16_
                             .publisher_credit_bytes = mqtt.publisher_credit}};
 }
 
-session::Limits session_limits(const config::MqttOptions& mqtt) {
-  session::Limits limits;
-  limits.max_packet_size = mqtt.max_packet_size;
-  limits.receive_maximum = mqtt.receive_maximum;
-  limits.max_inflight = mqtt.max_inflight;
-  limits.topic_alias_maximum_in = mqtt.topic_alias_maximum;
-  limits.topic_alias_maximum_out = mqtt.topic_alias_maximum_out;
-  limits.max_client_id_bytes = mqtt.max_client_id_length;
-  limits.max_topic_levels = mqtt.max_topic_levels;
-  limits.max_topic_bytes = mqtt.max_topic_length;
-  limits.max_subscriptions = mqtt.max_subscriptions;
-  limits.max_queued_messages = mqtt.max_queued_messages;
-  limits.max_queued_bytes = mqtt.max_queued_bytes;
-  limits.output_high_water_bytes = mqtt.write_buffer_low;
-  limits.output_max_bytes = mqtt.write_buffer_high;
-  limits.max_keep_alive_s = mqtt.max_keep_alive_s;
-  limits.server_keep_alive_s = mqtt.server_keep_alive_s;
-  limits.retain_available = mqtt.retain_available;
-  limits.shared_available = mqtt.shared_subscription_available;
-  limits.wildcard_available = mqtt.wildcard_subscription_available;
-  return limits;
-}
-
 }  // namespace
 
 PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
@@ -65,7 +42,7 @@ PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
       last_tick_ms_(now_ms_),
       inbox_({node.life, loop().index()}),
       retain_router_({node.life, loop().index()}, {}) {
-  workspace_.limits = session_limits(node.options.mqtt);
+  set_tenants(node.options);
   workspace_.receive_rights = &authority_;
   for (const auto& range : node.ranges[static_cast<std::size_t>(StoreKind::inbox)]) {
     inbox_.learn(range);
@@ -173,6 +150,7 @@ bool PostOffice::may_publish_will(SessionActor& session, std::string_view topic)
 void PostOffice::on_rules(const NewRules& rules) {
   now_ms_ = node_.clock.now_ms();
   authority_.set_directory(rules.users);
+  set_tenants(*rules.options);
   const std::vector<SessionActor*> open = connections_;
   for (SessionActor* actor : open) {
     if (!actor->identity() || actor->buried) continue;
@@ -189,6 +167,7 @@ void PostOffice::session_over(SessionActor& actor) {
   Session& session = actor.session();
   new_burst();  // its will and its unfinished shared messages go by the newest routes
   log_end(actor.accepted(), session);
+  leave_tenant(actor);
   if (dispatch_.find(actor.session_id) == &session) {
     if (session.subscriptions() != nullptr) {
       std::vector<std::string> filters;
@@ -232,14 +211,19 @@ void PostOffice::publish(SessionActor& from) {
     session.acknowledge(ReasonCode::not_authorized);
     return;
   }
+  if (session.limits().metered && !within_rates(publication)) [[unlikely]] {
+    const bool told = session.is_v5() || publication.info.qos == codec::QoS::at_most_once;
+    if (told) session.acknowledge(ReasonCode::quota_exceeded);
+    if (!told) from.close(ReasonCode::quota_exceeded, End::quota);  // 3.x cannot hear of it
+    return;
+  }
   if (must_hold(from)) {
     hold(from);
     return;
   }
   const dispatch::PublishResult result = dispatch_.publish(publication, &session, now_ms_);
   if (!result.pending) {
-    session.acknowledge(result.matched ? ReasonCode::success
-                                       : ReasonCode::no_matching_subscribers);
+    session.acknowledge(result.matched ? ReasonCode::success : ReasonCode::no_matching_subscribers);
   } else {
     InsertWait wait{.session = from.session_id};
     if (publication.info.qos != codec::QoS::at_most_once) wait.ticket = session.defer_acknowledge();

@@ -14,8 +14,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <string>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -69,6 +69,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   void subscribe(SessionActor& from);
   void unsubscribe(SessionActor& from);
   void attach_session(SessionActor& session);
+  codec::ReasonCode enter_tenant(SessionActor& actor);
   std::string_view intern_tenant(const std::string& tenant);
   std::uint64_t next_session_id() { return (++last_session_ << 8) | loop().index(); }
   bool may_publish_will(SessionActor& session, std::string_view topic);
@@ -254,6 +255,12 @@ class PostOffice final : public Pinned, private Loop::Client {
   void drop_feed(std::uint64_t session);
   void on_credits(const CreditReturn& returned);
   void on_rules(const NewRules& rules);
+  void set_tenants(const config::Options& options);
+  const session::Limits* keep_limits(const session::Limits& limits);
+  void leave_tenant(SessionActor& actor);
+  bool take_subscription(const session::Session& session, bool shared);
+  void give_back_subscription(const session::Session& session, bool shared);
+  bool within_rates(const mqtt::PublicationView& publication);
   void stop();
   void maybe_stopped();
 
@@ -276,6 +283,10 @@ class PostOffice final : public Pinned, private Loop::Client {
   session::Workspace workspace_;
   dispatch::Dispatch dispatch_;
   LoopAuthority authority_;
+  std::deque<session::Limits> limits_;  // each kind once, for good: one a tenant and reload at most
+  const session::Limits* node_limits_ = nullptr;
+  config::ForeignSession foreign_session_ = config::ForeignSession::refuse;
+  absl::flat_hash_map<std::string, const session::Limits*> tenant_limits_;
   TimingWheel wheel_;
   event* tick_event_ = nullptr;
   std::vector<SessionActor*> connections_;

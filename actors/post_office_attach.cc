@@ -45,12 +45,11 @@ void PostOffice::attach_session(SessionActor& actor) {
   attach.name = {tenant, std::move(client_id)};
   attach.owner = {node_.life, id};
   attach.user = actor.identity()->user;
-  attach.take_from_others =
-      node_.options.auth.foreign_session == config::ForeignSession::replace;
+  attach.take_from_others = foreign_session_ == config::ForeignSession::replace;
   attach.clean_start = session.clean_start();
-  attach.expiry_s = session.wished_expiry_s(workspace_.limits);
+  attach.expiry_s = session.wished_expiry_s(session.limits());
   attach.will = session.will(tenant);
-  const session::Limits& limits = workspace_.limits;
+  const session::Limits& limits = session.limits();
   attach.quota.max_messages = limits.max_queued_messages;
   attach.quota.max_bytes = limits.max_queued_bytes;
   attach.quota.max_subscriptions = limits.max_subscriptions;
@@ -97,9 +96,8 @@ void PostOffice::proceed(std::uint64_t session) {
   SessionActor& actor = *found->second.actor;
   if (found->second.result.session_present) {
     send(node_.stores[static_cast<std::size_t>(StoreKind::inbox)],
-         SessionStateWanted{{actor.identity()->tenant, actor.session().client_id()},
-                            session,
-                            actor.incarnation});
+         SessionStateWanted{
+             {actor.identity()->tenant, actor.session().client_id()}, session, actor.incarnation});
     return;
   }
   const Attaching attaching = found->second;
@@ -110,7 +108,7 @@ void PostOffice::proceed(std::uint64_t session) {
 void PostOffice::accept_new(Attaching attaching) {
   SessionActor& actor = *attaching.actor;
   if (actor.session().state() != Session::State::connecting) return;
-  if (actor.session().wished_expiry_s(workspace_.limits) == 0) {
+  if (actor.session().wished_expiry_s(actor.session().limits()) == 0) {
     actor.granted(nullptr);
     return;
   }
@@ -147,8 +145,7 @@ void PostOffice::accept_session(SessionActor& actor, const inbox::SessionState* 
     session.accept(identity, now_ms_);
   } else {
     const bool present = state->birth != state->incarnation;
-    identity.publisher =
-        mqtt::persistent_publisher(tenant, session.client_id(), state->birth);
+    identity.publisher = mqtt::persistent_publisher(tenant, session.client_id(), state->birth);
     const session::Resume resume = session::Resume::of(*state, present);
     session.accept(identity, now_ms_, &resume);
     actor.durable = std::make_unique<SessionActor::Durable>();

@@ -46,7 +46,8 @@ std::vector<inbox::Insert::Target> targets_of(const dispatch::InboxDelivery& del
 
 }  // namespace
 
-// -- what comes back ----------------------------------------------------------------------------------
+// -- what comes back
+// ----------------------------------------------------------------------------------
 
 void PostOffice::send_requests() {
   for (;;) {
@@ -78,7 +79,8 @@ void PostOffice::on_completion(const inbox::Completion& completion) {
   std::visit([&](const auto& one) { completed(one, completion); }, wait);
 }
 
-// -- publishes into inboxes -----------------------------------------------------------------------------
+// -- publishes into inboxes
+// -----------------------------------------------------------------------------
 
 /// Hands a publication that waited to everyone; its acknowledgement leaves now, or when the inboxes
 /// have it. `publisher` is null for wills and for sessions that are gone.
@@ -89,8 +91,8 @@ void PostOffice::hand_out(mqtt::PublicationView& publication, SessionActor* publ
   if (result.pending) {
     insert_into_inboxes(publication, publisher, std::move(wait));
   } else {
-    settle_publish(wait, result.matched ? ReasonCode::success
-                                        : ReasonCode::no_matching_subscribers);
+    settle_publish(wait,
+                   result.matched ? ReasonCode::success : ReasonCode::no_matching_subscribers);
   }
 }
 
@@ -99,8 +101,7 @@ void PostOffice::insert_into_inboxes(const mqtt::PublicationView& publication,
                                      SessionActor* publisher, InsertWait wait) {
   inbox::Client::Manner manner;
   const bool durable = publisher != nullptr && publisher->session().persistent();
-  manner.once =
-      wait.intent_range || (durable && publication.info.qos == QoS::exactly_once);
+  manner.once = wait.intent_range || (durable && publication.info.qos == QoS::exactly_once);
   manner.done_below = durable ? publisher->session().lowest_open_sequence() : 0;
   wait.give_up_ms = now_ms_ + kInsertMs;
   if (publisher != nullptr && wait.lent == 0) {
@@ -212,7 +213,8 @@ void PostOffice::give_up_waiting() {
   }
 }
 
-// -- inbound QoS 2 of persistent sessions ------------------------------------------------------------------
+// -- inbound QoS 2 of persistent sessions
+// ------------------------------------------------------------------
 
 void PostOffice::completed(const AcceptWait& wait, const inbox::Completion& completion) {
   const bool ok = completion.result.result == inbox::Result::done;
@@ -283,15 +285,16 @@ void PostOffice::send_lazy(SessionActor& actor) {
   SessionActor::Durable& durable = *actor.durable;
   const inbox::Name name = name_of(actor.session());
   if (!durable.finished.empty()) {
-    inbox_.submit(
-        name, inbox::Finish{name, actor.incarnation, std::exchange(durable.finished, {})}, 0);
+    inbox_.submit(name, inbox::Finish{name, actor.incarnation, std::exchange(durable.finished, {})},
+                  0);
   }
   for (const auto& [packet_id, sequence] : std::exchange(durable.handed_out, {})) {
     inbox_.submit(name, inbox::HandedOut{name, actor.incarnation, packet_id, sequence}, 0);
   }
 }
 
-// -- deliveries -----------------------------------------------------------------------------------------
+// -- deliveries
+// -----------------------------------------------------------------------------------------
 
 void PostOffice::on_parcel(const LoopParcel& parcel) {
   new_burst();
@@ -359,13 +362,13 @@ void PostOffice::on_fetched(const MessagesFetched& fetched) {
   collect(*static_cast<SessionActor*>(session->shell));
 }
 
-// -- wills ------------------------------------------------------------------------------------------------
+// -- wills
+// ------------------------------------------------------------------------------------------------
 
 /// A will is due. It is published like any message, by its session's name; rights are judged again.
 void PostOffice::publish_will(RangeId range, const inbox::PublishWill& will) {
-  const InsertWait wait{.session = kWillSession | ++last_will_,
-                        .intent_range = range,
-                        .intent = will.intent};
+  const InsertWait wait{
+      .session = kWillSession | ++last_will_, .intent_range = range, .intent = will.intent};
   const auth::Identity identity{std::string(will.publication->tenant()), will.user};
   if (!authority_.may_publish_later(identity, will.name.client_id, will.publication->topic())) {
     settle_publish(wait, ReasonCode::not_authorized);

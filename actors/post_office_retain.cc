@@ -42,8 +42,7 @@ bool PostOffice::must_hold(const SessionActor& from) const {
   const mqtt::PublicationInfo& info = workspace_.publication.info;
   if (info.retain || retain_hold_.holds(from.session_id)) return true;
   const Session& session = from.session();
-  return session.persistent() && info.qos == codec::QoS::exactly_once &&
-         !session.accepted_before();
+  return session.persistent() && info.qos == codec::QoS::exactly_once && !session.accepted_before();
 }
 
 void PostOffice::hold(SessionActor& from) {
@@ -118,8 +117,7 @@ void PostOffice::release_held(std::vector<dispatch::RetainHold::Held> ready) {
       continue;
     }
     Session* session = dispatch_.find(held.session);
-    SessionActor* actor =
-        session == nullptr ? nullptr : static_cast<SessionActor*>(session->shell);
+    SessionActor* actor = session == nullptr ? nullptr : static_cast<SessionActor*>(session->shell);
     mqtt::PublicationView publication = mqtt::PublicationView::of(held.publication);
     hand_out(publication, actor, std::move(wait));
   }

@@ -49,14 +49,17 @@ dist::SessionMember PostOffice::member_of(const Session& session, codec::QoS qos
 void PostOffice::subscribe(SessionActor& from) {
   auto packet = std::get<codec::Subscribe>(std::move(workspace_.control));
   Session& session = from.session();
-  if (packet.entries.size() > node_.options.mqtt.max_filters_per_subscribe) {
+  if (packet.entries.size() > session.limits().max_filters_per_subscribe) {
     session.subscribed(packet.packet_id,
                        std::vector<ReasonCode>(packet.entries.size(), ReasonCode::quota_exceeded));
     return;
   }
   const std::uint64_t key = ++last_pending_;
   PendingAck pending{.session = session.number, .packet_id = packet.packet_id};
+  const auto highest = static_cast<codec::QoS>(session.limits().maximum_qos);
   for (std::size_t i = 0; i < packet.entries.size(); ++i) {
+    codec::SubscriptionOptions& options = packet.entries[i].options;
+    options.qos = std::min(options.qos, highest);
     pending.reasons.push_back(subscribe_one(from, packet.entries[i], packet.subscription_id,
                                             {key, static_cast<std::uint32_t>(i)}, pending));
   }
@@ -91,6 +94,9 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
   if (has_wildcard(parsed.filter) && !session.limits().wildcard_available) {
     return ReasonCode::wildcard_subscriptions_not_supported;
   }
+  if (subscription_id != 0 && !session.limits().subscription_ids_available) {
+    return ReasonCode::subscription_identifiers_not_supported;
+  }
   if (!authority_.may(from.access(), auth::Action::subscribe, session.client_id(), parsed.filter)) {
     return ReasonCode::not_authorized;
   }
@@ -111,8 +117,13 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
                   wait_for(SubscribeWait{from.session_id, ack, entry.filter, subscription}));
     return granted(entry.options.qos);
   }
-  bool replaced = false;
+  bool replaced =
+      session.subscriptions() != nullptr && session.subscriptions()->contains(entry.filter);
+  if (!replaced && !take_subscription(session, parsed.shared())) {
+    return ReasonCode::quota_exceeded;
+  }
   if (!session.add_subscription(entry.filter, subscription, replaced)) {
+    give_back_subscription(session, parsed.shared());
     return ReasonCode::quota_exceeded;
   }
   if (parsed.shared()) {
@@ -158,8 +169,7 @@ void PostOffice::unsubscribe(SessionActor& from) {
   auto packet = std::get<codec::Unsubscribe>(std::move(workspace_.control));
   Session& session = from.session();
   const std::uint64_t key = ++last_pending_;
-  PendingAck pending{
-      .session = session.number, .packet_id = packet.packet_id, .unsubscribe = true};
+  PendingAck pending{.session = session.number, .packet_id = packet.packet_id, .unsubscribe = true};
   for (std::size_t i = 0; i < packet.filters.size(); ++i) {
     const std::string& filter = packet.filters[i];
     const topic::Filter parsed = topic::parse_filter(filter, topic_limits(session.limits()));
@@ -180,7 +190,7 @@ void PostOffice::unsubscribe(SessionActor& from) {
     if (parsed.shared()) {
       ++pending.waiting;  // nothing may come after UNSUBACK: other loops must know first
       leave_group(session, parsed, new_token({key, static_cast<std::uint32_t>(i)}, filter, {}));
-      session.remove_subscription(filter);
+      if (session.remove_subscription(filter)) give_back_subscription(session, true);
     } else {
       drop_subscription(session, filter);
     }
@@ -218,7 +228,7 @@ void PostOffice::drop_subscription(Session& session, const std::string& filter) 
     const auto owed = feeds_.find(session.number);
     if (owed != feeds_.end()) owed->second.feed.cancel(parsed.filter);
   }
-  session.remove_subscription(filter);
+  if (session.remove_subscription(filter)) give_back_subscription(session, parsed.shared());
 }
 
 void PostOffice::on_answers(const RouteAnswers& answers) {
@@ -261,12 +271,12 @@ void PostOffice::answer_entry(const Token& done, dispatch::SubscribeOutcome outc
   dispatch_.mark_dirty(*session);
 }
 
-// -- persistent sessions: their inbox has the subscription, dist its route ------------------------------
+// -- persistent sessions: their inbox has the subscription, dist its route
+// ------------------------------
 
 dist::Receiver PostOffice::route_of(const SessionActor& actor, const topic::Filter& parsed,
                                     const inbox::Subscription& subscription) const {
-  dist::GroupReceiver member =
-      member_route(actor, std::string(parsed.group), subscription, true);
+  dist::GroupReceiver member = member_route(actor, std::string(parsed.group), subscription, true);
   if (parsed.shared()) return member;
   dist::InboxReceiver receiver = std::get<dist::InboxMember>(member.member).inbox;
   receiver.no_local = subscription.options.no_local;
@@ -279,9 +289,8 @@ void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& c
   const inbox::OperationResult& result = completion.result;
   const Token token{.ack = wait.ack, .filter = wait.filter, .adding = {}, .inbox = true};
   if (result.result != inbox::Result::done || session == nullptr) {
-    answer_entry(token, result.result == inbox::Result::full
-                            ? dispatch::SubscribeOutcome::full
-                            : dispatch::SubscribeOutcome::failed);
+    answer_entry(token, result.result == inbox::Result::full ? dispatch::SubscribeOutcome::full
+                                                             : dispatch::SubscribeOutcome::failed);
     return;
   }
   auto& actor = *static_cast<SessionActor*>(session->shell);
@@ -337,9 +346,8 @@ bool PostOffice::finish_in_inbox(const Token& done, dispatch::SubscribeOutcome o
   if (session == nullptr || pending.unsubscribe == failed) return false;
   // A removal that was carried out, or an add that was not: the inbox must not have it either.
   auto& actor = *static_cast<SessionActor*>(session->shell);
-  inbox::Unsubscribe unsubscribe{{actor.identity()->tenant, session->client_id()},
-                                 actor.incarnation,
-                                 done.filter};
+  inbox::Unsubscribe unsubscribe{
+      {actor.identity()->tenant, session->client_id()}, actor.incarnation, done.filter};
   const inbox::Name name = unsubscribe.name;
   const std::uint64_t token = failed ? 0 : wait_for(UnsubscribeWait{done.ack, done.filter});
   inbox_.submit(name, std::move(unsubscribe), token);

@@ -32,6 +32,12 @@ End end_of(codec::ReasonCode reason) {
     case codec::ReasonCode::server_busy:
     case codec::ReasonCode::server_unavailable:
       return End::server_busy;
+    case codec::ReasonCode::quota_exceeded:
+      return End::quota;
+    case codec::ReasonCode::unsupported_protocol_version:
+    case codec::ReasonCode::qos_not_supported:
+    case codec::ReasonCode::retain_not_supported:
+      return End::protocol_error;
     default:
       return End::not_authorized;
   }
@@ -212,6 +218,11 @@ void SessionActor::on_verdict(const auth::ConnectVerdict& verdict) {
     return;
   }
   access_.identity = verdict.identity;
+  if (const codec::ReasonCode reason = office_.enter_tenant(*this); codec::is_error(reason)) {
+    session_.refuse(reason, end_of(reason), "a limit of the tenant");
+    flush_answer();
+    return;
+  }
   const auto& will = session_.connect_packet().will;
   if (will && !office_.may_publish_will(*this, will->topic)) {
     session_.refuse(codec::ReasonCode::not_authorized, End::not_authorized,

@@ -73,6 +73,7 @@ class SessionActor final : public Pinned {
   std::uint64_t session_id = 0;  // from attach on
   std::uint32_t position = 0;    // in the list of connections
   bool attached = false;         // its inbox knows it
+  bool counted = false;          // among the connections of its tenant
   bool lazy = false;             // in the list of those with something to tell their inbox
   bool behind = false;           // in the list of those with a queue to read
   inbox::Incarnation incarnation = 0;

@@ -13,13 +13,13 @@ constexpr std::int64_t kLargest = 268'435'455;
 
 // clang-format off
 constexpr TenantRow kRows[kTenantKeys] = {
-  {"MQTT3Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1 clients; others get 0x01"},
-  {"MQTT4Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1.1 clients; others get 0x01"},
-  {"MQTT5Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 5.0 clients; others get 0x84"},
+  {"MQTT3Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1 clients; else 0x01"},
+  {"MQTT4Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 3.1.1 clients; else 0x01"},
+  {"MQTT5Enabled", true, 0, 1, {1, 1, 1}, kYes, "MQTT 5.0 clients; else 0x84"},
   {"NoLWTWhenServerShuttingDown", true, 0, 1, {0, 0, 1}, kNo,
    "a will goes out whenever its connection ends without DISCONNECT [MQTT-3.1.2-8]"},
   {"DebugModeEnabled", true, 0, 1, {0, 0, 0}, kKept, "events of each delivery"},
-  {"ForceTransient", true, 0, 1, {0, 0, 0}, kKept, "sessions end with their connection"},
+  {"ForceTransient", true, 0, 1, {0, 0, 0}, kYes, "sessions end with their connection"},
   {"ByPassPermCheckError", true, 0, 1, {0, 0, 1}, kNo,
    "a failed permission check refuses, always"},
   {"PayloadFormatValidationEnabled", true, 0, 1, {1, 1, 1}, kYes,
@@ -59,7 +59,7 @@ constexpr TenantRow kRows[kTenantKeys] = {
   {"MaxPersistentFanout", false, 0, kMost, {kMost32, kMost32, kMost32}, kKept,
    "persistent receivers of one message"},
   {"MaxPersistentFanoutBytes", false, 0, kMost, {kMost, kMost, kMost}, kKept, "their bytes"},
-  {"MaxSessionExpirySeconds", false, 0, 4'294'967'295, {4'294'967'295, 604'800, 86'400}, kKept,
+  {"MaxSessionExpirySeconds", false, 0, 4'294'967'295, {4'294'967'295, 604'800, 86'400}, kYes,
    "longest session expiry"},
   {"MinSessionExpirySeconds", false, 0, 4'294'967'295, {0, 0, 60}, kKept,
    "shortest session expiry other than 0"},

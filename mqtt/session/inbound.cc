@@ -7,6 +7,7 @@
 #include "mqtt/session/persistent.h"
 #include "mqtt/session/session.h"
 #include "mqtt/session/session_write.h"
+#include "mqtt/topic/topic.h"
 
 namespace skald::session {
 
@@ -31,6 +32,9 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     return fail(error.reason, error.message);
   }
   ++workspace_->counters.publishes_received;
+  if (limits_->publishes_per_second != 0 && too_fast(now_ms)) [[unlikely]] {
+    return fail(ReasonCode::message_rate_too_high, "more publishes a second than allowed");
+  }
   if (!resolve_topic(publish)) return {Event::closed, 0};
   if (publish.qos == QoS::exactly_once && !received_.insert(publish.packet_id)) {
     return on_repeated_publish(publish, now_ms);
@@ -41,6 +45,10 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
     if (refusal == ReasonCode::retain_not_supported) {
       return fail(refusal, "retained messages are not available");  // [MQTT-3.2.2-14]
     }
+    if (refusal == ReasonCode::qos_not_supported) {
+      return fail(refusal, "QoS above the maximum");  // [MQTT-3.2.2-11]
+    }
+    if (refusal == ReasonCode::packet_too_large) return fail(refusal, "payload too large");
     if (refusal == ReasonCode::topic_name_invalid && !is_v5()) {
       return fail(refusal, "topic name invalid");  // 3.x has no way to refuse but to close
     }
@@ -127,6 +135,16 @@ bool Session::resolve_topic(codec::PublishView& publish) {
   return true;
 }
 
+/// Counts a publish in its second of the clock.
+bool Session::too_fast(mqtt::TimeMs now_ms) {
+  const auto second = static_cast<std::uint32_t>(now_ms / 1000);
+  if (second != rate_second_) {
+    rate_second_ = second;
+    rate_count_ = 0;
+  }
+  return ++rate_count_ > limits_->publishes_per_second;
+}
+
 /// What a well-formed publish may still be refused for; success: nothing.
 ReasonCode Session::judge(const codec::PublishView& publish) const {
   if (const ReasonCode refusal = judge_topic(publish.topic); refusal != ReasonCode::success) {
@@ -135,7 +153,12 @@ ReasonCode Session::judge(const codec::PublishView& publish) const {
   if (publish.retain && !limits_->retain_available) {
     return ReasonCode::retain_not_supported;
   }
-  if (publish.payload_is_utf8 && !codec::is_utf8(publish.payload)) {
+  if (static_cast<std::uint8_t>(publish.qos) > limits_->maximum_qos) {
+    return ReasonCode::qos_not_supported;
+  }
+  if (publish.payload.size() > limits_->max_payload_bytes) return ReasonCode::packet_too_large;
+  if (publish.payload_is_utf8 && limits_->check_payload_format &&
+      !codec::is_utf8(publish.payload)) {
     return ReasonCode::payload_format_invalid;  // [MQTT-3.3.2-4]
   }
   return ReasonCode::success;
@@ -146,6 +169,14 @@ ReasonCode Session::judge_topic(std::string_view topic) const {
   if (topic.size() > limits.max_topic_bytes) return ReasonCode::topic_name_invalid;
   const auto levels = 1 + std::count(topic.begin(), topic.end(), '/');
   if (levels > limits.max_topic_levels) return ReasonCode::topic_name_invalid;
+  if (topic.size() > limits.max_topic_level_bytes) {
+    std::string_view rest = topic;
+    for (bool more = true; more;) {
+      if (topic::next_level(rest, more).size() > limits.max_topic_level_bytes) {
+        return ReasonCode::topic_name_invalid;
+      }
+    }
+  }
   return reserved_topic(topic) ? ReasonCode::not_authorized : ReasonCode::success;
 }
 
@@ -157,7 +188,14 @@ ReasonCode Session::judge_will(const codec::Will& will) const {
   if (will.retain && !limits_->retain_available) {
     return ReasonCode::retain_not_supported;
   }
-  const bool text = will.payload_is_utf8 && !codec::is_utf8(will.payload);
+  if (static_cast<std::uint8_t>(will.qos) > limits_->maximum_qos) {
+    return ReasonCode::qos_not_supported;  // [MQTT-3.2.2-12]
+  }
+  if (will.topic.size() + will.payload.size() > limits_->max_will_bytes) {
+    return ReasonCode::quota_exceeded;
+  }
+  const bool text =
+      will.payload_is_utf8 && limits_->check_payload_format && !codec::is_utf8(will.payload);
   return text ? ReasonCode::payload_format_invalid : ReasonCode::success;
 }
 

@@ -15,6 +15,18 @@ struct Limits {
   std::uint16_t max_client_id_bytes = 65535;
   std::uint16_t max_topic_levels = 128;
   std::uint16_t max_topic_bytes = 65535;
+  std::uint16_t max_topic_level_bytes = 65535;
+  std::uint32_t max_payload_bytes = 268'435'455;
+  std::uint32_t max_will_bytes = 268'435'455;  // topic and payload
+  std::uint32_t publishes_per_second = 0;      // of one client; 0: any
+  std::uint8_t maximum_qos = 2;
+  bool v31_available = true;
+  bool v311_available = true;
+  bool v5_available = true;
+  bool check_payload_format = true;
+  bool subscription_ids_available = true;
+  bool metered = false;                // the tenant has totals that are asked for at each publish
+  std::uint16_t min_keep_alive_s = 0;  // shorter wishes get this (v5); 0: any
   bool retain_available = true;
   bool shared_available = true;
   bool wildcard_available = true;
@@ -31,6 +43,8 @@ struct Limits {
   std::size_t output_high_water_bytes = 256 * 1024;
   /// Above this QoS 0 messages to it are dropped even before the slow receiver's time is up.
   std::size_t output_max_bytes = 16 * 1024 * 1024;
+
+  bool operator==(const Limits&) const = default;
 };
 
 }  // namespace skald::session

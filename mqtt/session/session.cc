@@ -248,6 +248,46 @@ ReasonCode Session::judge_connect() {
   return connect_->will ? judge_will(*connect_->will) : ReasonCode::success;
 }
 
+/// A CONNECT has been judged by the limits of the loop; those of the tenant are narrower.
+ReasonCode Session::use_limits(const Limits& limits) {
+  SKALD_ASSERT(state_ == State::connecting);
+  limits_ = &limits;
+  const bool spoken = version_ == Version::v5     ? limits.v5_available
+                      : version_ == Version::v311 ? limits.v311_available
+                                                  : limits.v31_available;
+  if (!spoken) return ReasonCode::unsupported_protocol_version;
+  return connect_->will ? judge_will(*connect_->will) : ReasonCode::success;
+}
+
+/// What a v5 client is told of its limits. 3.x clients cannot be told: their own keep-alive holds
+/// [MQTT-3.2.2-21].
+void Session::tell_limits(codec::Connack& connack) {
+  const Limits& limits = *limits_;
+  connack.receive_maximum = limits.receive_maximum;
+  connack.maximum_packet_size = limits.max_packet_size;
+  if (limits.topic_alias_maximum_in > 0) {
+    connack.topic_alias_maximum = limits.topic_alias_maximum_in;
+  }
+  if (limits.maximum_qos < 2) connack.maximum_qos = static_cast<codec::QoS>(limits.maximum_qos);
+  if (!limits.retain_available) connack.retain_available = false;
+  if (!limits.shared_available) connack.shared_subscription_available = false;
+  if (!limits.wildcard_available) connack.wildcard_subscription_available = false;
+  if (!limits.subscription_ids_available) connack.subscription_identifiers_available = false;
+  std::uint16_t keep_alive = keep_alive_s_;
+  const bool too_long =
+      limits.max_keep_alive_s > 0 && (keep_alive == 0 || keep_alive > limits.max_keep_alive_s);
+  if (limits.server_keep_alive_s > 0) {
+    keep_alive = limits.server_keep_alive_s;
+  } else if (too_long) {
+    keep_alive = limits.max_keep_alive_s;
+  } else if (keep_alive > 0 && keep_alive < limits.min_keep_alive_s) {
+    keep_alive = limits.min_keep_alive_s;
+  }
+  if (limits.server_keep_alive_s == 0 && keep_alive == keep_alive_s_) return;
+  keep_alive_s_ = keep_alive;
+  connack.server_keep_alive_s = keep_alive;
+}
+
 void Session::accept(const Identity& identity, mqtt::TimeMs now_ms, const Resume* resuming) {
   SKALD_ASSERT(state_ == State::connecting);
   if (identity.limits != nullptr) limits_ = identity.limits;
@@ -268,24 +308,8 @@ void Session::accept(const Identity& identity, mqtt::TimeMs now_ms, const Resume
     connack.session_present = resuming->session_present && version_ != Version::v31;
   }
   if (is_v5() && connect_->session_expiry_s != expiry_s_) connack.session_expiry_s = expiry_s_;
-  connack.receive_maximum = limits.receive_maximum;
-  connack.maximum_packet_size = limits.max_packet_size;
   if (connect_->client_id.empty()) connack.assigned_client_id = client_id_;
-  if (limits.topic_alias_maximum_in > 0) {
-    connack.topic_alias_maximum = limits.topic_alias_maximum_in;
-  }
-  if (!limits.retain_available) connack.retain_available = false;
-  if (!limits.shared_available) connack.shared_subscription_available = false;
-  if (!limits.wildcard_available) connack.wildcard_subscription_available = false;
-  if (is_v5()) {  // [MQTT-3.2.2-21]; 3.x clients cannot be told: their own wish holds
-    const bool too_long = limits.max_keep_alive_s > 0 &&
-                          (keep_alive_s_ == 0 || keep_alive_s_ > limits.max_keep_alive_s);
-    if (limits.server_keep_alive_s > 0 || too_long) {
-      keep_alive_s_ =
-          limits.server_keep_alive_s > 0 ? limits.server_keep_alive_s : limits.max_keep_alive_s;
-      connack.server_keep_alive_s = keep_alive_s_;
-    }
-  }
+  if (is_v5()) tell_limits(connack);
   if (connect_->request_response_information && !identity.response_information.empty()) {
     connack.response_information = std::string(identity.response_information);
   }

@@ -147,12 +147,16 @@ class Session {
   /// state connecting; to be called before accept().
   void set_client_id(std::string client_id) { client_id_ = std::move(client_id); }
 
+  /// The limits of the client's tenant, from now on; outlives the session. What they say about its
+  /// CONNECT. Requires: state connecting; to be called before accept().
+  codec::ReasonCode use_limits(const Limits& limits);
+
   /// Who the client turned out to be.
   struct Identity {
     std::string_view tenant;  // interned: outlives the session
     mqtt::Publisher publisher;
     std::string_view response_information;  // sent to a client that asks for it; empty: none
-    const Limits* limits = nullptr;         // of the tenant; outlives the session. Null: the loop's
+    const Limits* limits = nullptr;         // as use_limits(), unjudged; null: as they are
   };
   /// CONNACK with success. Requires: state connecting. Without `resume` the session lives with its
   /// connection, whatever expiry the client wished.
@@ -355,6 +359,8 @@ class Session {
   Step on_connect(codec::Connect connect);
   codec::ReasonCode judge_connect();
   codec::ReasonCode judge_will(const codec::Will& will) const;
+  void tell_limits(codec::Connack& connack);
+  bool too_fast(mqtt::TimeMs now_ms);
   Step on_disconnect(const codec::Disconnect& disconnect);
   Step fail(codec::ReasonCode reason, const char* message);
 
@@ -403,7 +409,7 @@ class Session {
   std::uint16_t alias_maximum_out_ = 0;
   std::uint32_t maximum_packet_size_ = codec::kMaxVarint + 5;
   Workspace* workspace_;
-  const Limits* limits_;  // of the loop until accept(), then of the tenant
+  const Limits* limits_;  // of the loop until use_limits(), then of the tenant
   Output output_;
   SendWindow window_;
   std::unique_ptr<Queue> queue_;
@@ -412,6 +418,8 @@ class Session {
   std::size_t needed_ = 2;
   mqtt::Publisher publisher_;
   std::uint64_t sequence_ = 0;
+  std::uint32_t rate_second_ = 0;  // of the publishes counted in rate_count_
+  std::uint32_t rate_count_ = 0;
   std::string_view tenant_;
   std::unique_ptr<std::deque<PendingAck>> pending_acks_;
   std::uint32_t pending_acks_base_ = 0;  // ticket of the first pending ack

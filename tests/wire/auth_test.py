@@ -7,14 +7,14 @@ import time
 
 import harness
 from harness import Broker, brokers, check, equal, folder, main, until
-from mqtt import (PINGREQ, PINGRESP, connect, publish, puback, suback, subscribe, unsuback,
+from mqtt import (PINGREQ, PINGRESP, connect, prop, publish, puback, suback, subscribe, unsuback,
                   unsubscribe)
 
 OWN = brokers(None)
 BAD_PASSWORD, NOT_AUTHORIZED, BUSY, LIMITED, QUOTA = 0x86, 0x87, 0x89, 0x9F, 0x97
 # mosquitto_passwd 2.0.11, for "sesame".
-SEVEN = ("$7$101$HsBAvOGMPSTEsNsY$KpsDxtx9iwYTQJoJoMJ7P1W2CeqAt4YWsqkHTigBwsKQTDCvkBOdYncgB4IfdA7enG"
-         "0xvynhbXcQ9rjMncsnow==")
+SEVEN = ("$7$101$HsBAvOGMPSTEsNsY$KpsDxtx9iwYTQJoJoMJ7P1W2CeqAt4YWsqkHTigBwsKQTDCvkBOdYncgB4IfdA7"
+         "enG0xvynhbXcQ9rjMncsnow==")
 
 
 def passwd(*arguments, password=""):
@@ -157,9 +157,10 @@ def test_a_stranger_takes_as_long_as_a_friend():
             started = time.monotonic()
             broker.refused(BAD_PASSWORD, name, "wrong")
             return time.monotonic() - started
-        known = min(took("bob") for _ in range(3))
-        unknown = min(took("mallory") for _ in range(3))
-        check(0.5 < known / unknown < 2, f"{known} s for a known name, {unknown} s for another")
+        # In turns, and the best of each: what else the machine does hits both alike.
+        pairs = [(took("bob"), took("mallory")) for _ in range(8)]
+        known, unknown = (min(times) for times in zip(*pairs))
+        check(0.4 < known / unknown < 2.5, f"{known} s for a known name, {unknown} s for another")
 
 
 @OWN
@@ -315,13 +316,12 @@ def test_names_do_not_widen_permissions():
                 sends(one, topic, NOT_AUTHORIZED)
             for topic in ("dev/+/#", "dev/#", "#", "+/#", "dev/victim/#", "$SYS/#", "victim/#"):
                 subscribes(one, topic, NOT_AUTHORIZED)
-        for name in names:
-            one = broker.user("t/" + name, "c")
-            for topic in ("bob/x", "a/b/x", "x", "c/../x", "u/x"):
-                if topic.startswith("c/"):
-                    sends(one, topic, 0x10)  # its own
-                else:
-                    sends(one, topic, NOT_AUTHORIZED)
+        for number, name in enumerate(names):
+            one = broker.user("t/" + name, f"c{number}")  # a client id belongs to one user
+            broker.refused(NOT_AUTHORIZED, "t/" + names[number - 1], client=f"c{number}")
+            sends(one, f"c{number}/../x", 0x10)  # its own
+            for topic in ("bob/x", "a/b/x", "x", "u/x"):
+                sends(one, topic, NOT_AUTHORIZED)
         quiet(victim)
 
 
@@ -429,6 +429,113 @@ def test_tenants_never_meet():
             red.exchange(unsubscribe(9, "#"), unsuback(9, 0))
             sends(writers[1], "t/x", 0, b"BLUE")
             equal(blue.next().topic, "t/x")
+
+
+@OWN
+def test_settings_of_a_tenant_hold_for_it_alone():
+    config = user("red/bob") + user("blue/bob") + """[tenant.red]
+MaximumQoS = 1
+MaxTopicLevels = 3
+MaxTopicLevelLength = 5
+MaxUserPayloadBytes = 10
+MaxLastWillBytes = 8
+MaxTopicFiltersPerSub = 2
+MaxTopicFiltersPerInbox = 3
+SubscriptionIdentifierEnabled = false
+MQTT3Enabled = false
+MinKeepAliveSeconds = 50
+PayloadFormatValidationEnabled = false
+"""
+    with Guarded(config) as broker:
+        red, blue = (broker.user(f"{t}/bob", "c", keep_alive=10) for t in ("red", "blue"))
+        equal((red.connack.properties.get(0x24), blue.connack.properties.get(0x24)), (1, None))
+        equal((red.connack.properties.get(0x29), blue.connack.properties.get(0x29)), (0, None))
+        equal((red.connack.properties.get(0x13), blue.connack.properties.get(0x13)), (50, None))
+        for topic in ("a/b/c/d", "sixsix/a"):
+            sends(red, topic, 0x90)
+            sends(blue, topic, 0x10)
+        sends(red, "utf8", 0x10, b"\xff", properties=prop(1, 1))
+        sends(blue, "utf8", 0x99, b"\xff", properties=prop(1, 1))
+        red.exchange(subscribe(1, ("a", 2)), suback(1, 1))
+        blue.exchange(subscribe(1, ("a", 2)), suback(1, 2))
+        red.exchange(subscribe(2, "b", "c", "d"), suback(2, *[QUOTA] * 3))
+        red.exchange(subscribe(3, "b", "c"), suback(3, 0, 0))
+        red.exchange(subscribe(4, "d"), suback(4, QUOTA))
+        red.exchange(subscribe(5, "a", properties=prop(0x0B, 7)), suback(5, 0xA1))
+        blue.exchange(subscribe(5, "a", properties=prop(0x0B, 7)), suback(5, 0))
+        sends(blue, "a", 0, b"x" * 11)
+        red.send(publish("a", b"x" * 11))
+        red.expect_end(0x95)
+        two = broker.user("red/bob", "two")
+        two.send(publish("a", b"x", 2, 1))
+        two.expect_end(0x9B)
+        broker.refused(QUOTA, "red/bob", will=("will", b"12345", 0, False, b""))
+        broker.refused(0x9B, "red/bob", will=("will", b"1", 2, False, b""))
+        quiet(broker.user("blue/bob", will=("will", b"12345", 2, False, b"")))
+        broker.refused(1, "red/bob", version=3, client="c3")
+        quiet(broker.user("blue/bob", version=3, client="c3"))
+
+
+@OWN
+def test_totals_of_a_tenant_are_kept_and_given_back():
+    config = user("red/bob") + user("blue/bob")
+    limits = """[tenant.red]
+TotalConnections = 2
+TotalTransientSubscriptions = 3
+TotalSharedSubscriptions = 1
+"""
+    with Guarded(config + limits) as broker:
+        for _ in range(3):
+            one, two = broker.user("red/bob", "one"), broker.user("red/bob", "two")
+            broker.refused(QUOTA, "red/bob", client="three")
+            quiet(broker.user("blue/bob"))
+            one.exchange(subscribe(1, "a", "b"), suback(1, 0, 0))
+            two.exchange(subscribe(1, "a", "b"), suback(1, 0, QUOTA))
+            two.exchange(subscribe(2, "a"), suback(2, 0))  # again: not one more
+            one.exchange(unsubscribe(2, "a"), unsuback(2, 0))
+            two.exchange(subscribe(3, "b"), suback(3, 0))
+            one.exchange(subscribe(4, "$share/g/a"), suback(4, 0))
+            two.exchange(subscribe(4, "$share/g/a"), suback(4, QUOTA))
+            one.exchange(unsubscribe(5, "$share/g/a"), unsuback(5, 0))
+            two.exchange(subscribe(5, "$share/g/a"), suback(5, 0))
+            before = len(broker.logged("Client (one|two) .* disconnected"))
+            for client in (one, two):
+                client.reset()
+            until(lambda: len(broker.logged("Client (one|two) .* disconnected")) >= before + 2,
+                  "both are gone")
+        broker.reload(config)
+        for name in ("one", "two", "three"):
+            quiet(broker.user("red/bob", name))
+
+
+@OWN
+def test_rates_of_a_tenant():
+    config = user("red/bob") + user("slow/bob") + user("blue/bob") + """[tenant.red]
+TotalInboundBytesPerSecond = 1000
+TotalConnectPerSecond = 3
+[tenant.slow]
+MsgPubPerSec = 5
+"""
+    with Guarded(config) as broker:
+        red, blue = broker.user("red/bob", "r"), broker.user("blue/bob", "b")
+        for one in (red, blue):
+            one.send(*(publish("t", b"x" * 100, 1, number) for number in range(1, 41)))
+        reasons = [red.next().reason for _ in range(40)]
+        check(8 <= reasons.count(0x10) <= 25, f"let through: {reasons.count(0x10)}")
+        equal(set(reasons), {0x10, QUOTA})
+        equal({blue.next().reason for _ in range(40)}, {0x10}, "the other tenant")
+        results = [broker.login("red/bob", client=f"c{n}").connack.reason for n in range(12)]
+        check(LIMITED in results and 0 in results, f"{results}")
+        slow = broker.user("slow/bob", "s")
+        slow.send(*(publish("t", b"x") for _ in range(50)))
+        slow.expect_end(0x96)
+
+
+@OWN
+def test_settings_without_effect_are_told_at_the_start():
+    with Guarded(user("bob") + '[tenant.acme]\nprofile = "bifromq"\n') as broker:
+        broker.wait_for_log(r"\[tenant.acme\]: not honoured, by design: .*ByPassPermCheckError")
+        quiet(broker.user("bob"))
 
 
 # -- skald passwd

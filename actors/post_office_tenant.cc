@@ -1,0 +1,78 @@
+// Limits and totals of tenants: what a connection, a subscription and a publish may take of them.
+#include <algorithm>
+
+#include "actors/post_office.h"
+#include "actors/session_actor.h"
+#include "mqtt/tenant/limits.h"
+
+namespace skald::actors {
+
+using codec::ReasonCode;
+using config::TenantKey;
+using session::Session;
+
+/// Sessions point to the limits of their CONNECT, so these stay; equal ones are the same object.
+const session::Limits* PostOffice::keep_limits(const session::Limits& limits) {
+  const auto found = std::find(limits_.begin(), limits_.end(), limits);
+  return found != limits_.end() ? &*found : &limits_.emplace_back(limits);
+}
+
+void PostOffice::set_tenants(const config::Options& options) {
+  node_limits_ = keep_limits(tenant::node_limits(options.mqtt));
+  workspace_.limits = *node_limits_;
+  foreign_session_ = options.auth.foreign_session;
+  tenant_limits_.clear();
+  for (const config::TenantOptions& one : options.tenants) {
+    tenant_limits_[one.name] = keep_limits(tenant::limits_of(options.mqtt, one.settings));
+  }
+}
+
+/// A client is known now: the limits of its tenant, and a place among its connections.
+ReasonCode PostOffice::enter_tenant(SessionActor& actor) {
+  const std::string& tenant = actor.identity()->tenant;
+  const auto found = tenant_limits_.find(tenant);
+  const session::Limits* limits = found == tenant_limits_.end() ? node_limits_ : found->second;
+  const ReasonCode reason = actor.session().use_limits(*limits);
+  if (reason != ReasonCode::success) return reason;
+  if (!node_.usage.spend(tenant, TenantKey::total_connect_per_second, 1, now_ms_)) {
+    return ReasonCode::connection_rate_exceeded;
+  }
+  if (!node_.usage.take(tenant, TenantKey::total_connections)) return ReasonCode::quota_exceeded;
+  actor.counted = true;
+  return ReasonCode::success;
+}
+
+void PostOffice::leave_tenant(SessionActor& actor) {
+  if (!actor.counted) return;
+  actor.counted = false;
+  node_.usage.give_back(actor.identity()->tenant, TenantKey::total_connections);
+}
+
+/// True when the tenant has room for one more subscription.
+bool PostOffice::take_subscription(const Session& session, bool shared) {
+  if (!node_.usage.spend(session.tenant(), TenantKey::total_transient_subscribe_per_second, 1,
+                         now_ms_)) {
+    return false;
+  }
+  return node_.usage.take(session.tenant(), shared ? TenantKey::total_shared_subscriptions
+                                                   : TenantKey::total_transient_subscriptions);
+}
+
+void PostOffice::give_back_subscription(const Session& session, bool shared) {
+  node_.usage.give_back(session.tenant(), shared ? TenantKey::total_shared_subscriptions
+                                                 : TenantKey::total_transient_subscriptions);
+}
+
+/// True when the publication fits in what the tenant may publish in a second.
+bool PostOffice::within_rates(const mqtt::PublicationView& publication) {
+  const std::size_t bytes = publication.topic.size() + publication.payload.size();
+  const auto spend = [this, &publication](TenantKey rate, std::uint64_t amount) {
+    return node_.usage.spend(publication.tenant, rate, amount, now_ms_);
+  };
+  if (!spend(TenantKey::total_inbound_bytes_per_second, bytes)) return false;
+  if (!publication.info.retain) return true;
+  return spend(TenantKey::total_retained_messages_per_seconds, 1) &&
+         spend(TenantKey::total_retained_bytes_per_second, bytes);
+}
+
+}  // namespace skald::actors
