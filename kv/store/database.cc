@@ -109,15 +109,19 @@ Status Database::open_clean() {
   options.compression = options_.compress ? leveldb::kSnappyCompression : leveldb::kNoCompression;
   options.reuse_logs = false;
   options.filter_policy = filter_.get();
-  leveldb::DB* db = nullptr;
-  const leveldb::Status status = leveldb::DB::Open(options, options_.path, &db);
-  db_.reset(db);
-  if (!status.ok()) return explain("open", status);
+  std::string damaged;
+  {
+    // A compaction that begins at once would have a table half written, which looks like damage.
+    const DiskEnv::Hold hold(*env_);
+    leveldb::DB* db = nullptr;
+    const leveldb::Status status = leveldb::DB::Open(options, options_.path, &db);
+    db_.reset(db);
+    if (!status.ok()) return explain("open", status);
+    if (options_.verify_tables) damaged = damaged_tables();
+  }
   settle();
   if (Status s = env_->status(); !s)
     return Error{options_.path + ": open failed: " + s.error().message};
-  if (!options_.verify_tables) return {};
-  const std::string damaged = damaged_tables();
   if (damaged.empty()) return {};
   return with_choices(Error{options_.path + ": damaged tables: " + damaged});
 }

@@ -169,6 +169,14 @@ class BackgroundThread {
     }
     changed_.notify_all();
   }
+  /// No job begins while there are holds; the one that runs is not waited for.
+  void hold(int by) {
+    {
+      const std::lock_guard lock(mutex_);
+      holds_ += by;
+    }
+    changed_.notify_all();
+  }
   void settle() {
     if (!held_) return;
     std::unique_lock lock(mutex_);
@@ -184,6 +192,7 @@ class BackgroundThread {
     for (;;) {
       changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
       if (jobs_.empty()) return;
+      changed_.wait(lock, [this] { return holds_ == 0; });
       if (held_) {
         changed_.wait_for(lock, kLongestHold, [this] { return stopping_ || released_ > 0; });
       }
@@ -203,6 +212,7 @@ class BackgroundThread {
   std::condition_variable changed_;
   std::deque<std::pair<void (*)(void*), void*>> jobs_;
   int released_ = 0;
+  int holds_ = 0;
   bool running_ = false;
   bool stopping_ = false;
   std::thread thread_;
@@ -324,6 +334,9 @@ Status DiskEnv::status() const {
   return status.ok() ? Status() : Status(Error{status.ToString()});
 }
 void DiskEnv::settle() { impl_->background.settle(); }
+
+DiskEnv::Hold::Hold(DiskEnv& env) : env_(env) { env_.impl_->background.hold(1); }
+DiskEnv::Hold::~Hold() { env_.impl_->background.hold(-1); }
 
 DiskEnv::Release::Release(DiskEnv& env) : env_(env) { env_.impl_->background.release(1); }
 DiskEnv::Release::~Release() { env_.impl_->background.release(-1); }

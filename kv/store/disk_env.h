@@ -41,6 +41,18 @@ class DiskEnv {
   /// leveldb::DB::Open, and after each flush.
   Status status() const;
 
+  /// While one lives, no background work begins: made before leveldb::DB::Open, it keeps the tables
+  /// as they were found. To be gone before anything waits for such work.
+  class Hold {
+   public:
+    explicit Hold(DiskEnv& env);
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    DiskEnv& env_;
+  };
   /// While one lives, held background work may run: around each call that waits for it.
   class Release {
    public:

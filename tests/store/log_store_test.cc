@@ -198,5 +198,25 @@ BOOST_AUTO_TEST_CASE(readers_beside_the_writer_see_no_gap) {
   writer.join();
 }
 
+// A start with enough small tables compacts at once: what it is writing is no damaged table.
+BOOST_AUTO_TEST_CASE(a_compaction_that_begins_with_the_start_is_no_damage) {
+  FaultFileSystem files(1);
+  DiskLogOptions options = small_log();
+  options.hold_background = false;
+  LogWorkload workload(9, 4000);
+  MemoryLogStore twin;
+  for (int start = 0; start < 40; ++start) {
+    const std::unique_ptr<LogStore> log = must_open(files, options);
+    for (int i = 0; i < 20; ++i) {
+      WriteSet set = workload.next(*twin.recover());
+      for (ReplicaWrite& write : set.replicas) {
+        for (auto& entry : write.entries) entry.data = std::string(30000, 'x');
+      }
+      BOOST_REQUIRE(twin.append(set).ok());
+      BOOST_REQUIRE(log->append(set).ok());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace skald::store
