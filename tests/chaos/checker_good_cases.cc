@@ -61,6 +61,37 @@ const std::vector<Case> kGoodCases = {
 112 puback c=3 m=1
 113 puback c=3 m=2
 )")},
+    {"two copies that the publisher's resending made, in order", "", setup(R"(
+100 pub c=2 m=1 t=a/b q=1 p=1
+101 pub c=2 m=2 t=a/b q=1 p=2
+102 close c=1
+103 close c=2
+106 connect c=3 id=pub exp=600
+107 connack c=3 sp=1
+108 repub c=3 m=1 p=1
+109 repub c=3 m=2 p=2
+112 puback c=3 m=1
+113 puback c=3 m=2
+200 connect c=4 id=sub exp=600
+201 connack c=4 sp=1
+202 deliver c=4 m=1 t=a/b q=1 p=1 d=1
+203 deliver c=4 m=2 t=a/b q=1 p=2 d=1
+204 deliver c=4 m=1 t=a/b q=1 p=3 d=1
+205 deliver c=4 m=2 t=a/b q=1 p=4 d=1
+)")},
+    {"a DISCONNECT that a killed broker cannot have read", "", setup(R"(
+100 connect c=3 id=w v=5 exp=30 will=9 wt=a/b wq=1
+101 connack c=3
+200 kill
+350 disconnect c=3
+351 close c=3
+352 close c=1
+353 close c=2
+400 up
+500 connect c=4 id=sub exp=600
+501 connack c=4 sp=1
+900 deliver c=4 m=9 t=a/b q=1 p=1
+)")},
     {"message expiry in the queue", "", setup(R"(
 50 close c=1
 100 pub c=2 m=1 t=a/b q=1 p=1 x=3

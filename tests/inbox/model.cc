@@ -120,12 +120,16 @@ void Model::end(const Name& name, One& one) {
   ++outbox;
 }
 
+void Model::leave_ended_life(const Name& name) {
+  const auto at = sessions_.find(name);
+  if (at == sessions_.end() || !at->second.owner) return;
+  const auto ended = ended_.find(at->second.owner->life);
+  if (ended != ended_.end()) leave(name, Detach::Why::broken, ended->second, {});
+}
+
 void Model::run(const Attach& attach) {
   const Name& name = attach.name;
-  if (const auto at = sessions_.find(name); at != sessions_.end() && at->second.owner) {
-    const auto ended = ended_.find(at->second.owner->life);
-    if (ended != ended_.end()) leave(name, Detach::Why::broken, ended->second, {});
-  }
+  leave_ended_life(name);
   bool present = false;
   std::optional<Owner> previous;
   if (const auto at = sessions_.find(name); at != sessions_.end()) {
@@ -313,6 +317,7 @@ void Model::run(const Insert& insert) {
 Result Model::insert_into(const Insert& insert, const Insert::Target& target) {
   const mqtt::Publication& publication = *command_->publications[insert.publication];
   if (publication.tenant() != target.name.tenant) return Result::invalid;
+  leave_ended_life(target.name);
   const auto found = sessions_.find(target.name);
   if (found == sessions_.end() || !found->second.persistent) return Result::no_inbox;
   One& one = found->second;

@@ -77,6 +77,7 @@ class Model {
   One* owned(const Name& name, Incarnation incarnation);
   void fire(const Name& name, One& one);
   void end(const Name& name, One& one);
+  void leave_ended_life(const Name& name);
   void leave(const Name& name, Detach::Why why, std::uint64_t stamp_us, std::optional<Seq> sent);
   void fall_due(const Name& name);
   Result insert_into(const Insert& insert, const Insert::Target& target);

@@ -81,8 +81,8 @@ BOOST_AUTO_TEST_CASE(taking_over_fences_at_once) {
     const Incarnation old = first.incarnation;
     for (const Operation& late : std::vector<Operation>{
              detach(old), Subscribe{kName, old, "a", {}, 0}, Unsubscribe{kName, old, "a"},
-             Accept{kName, old, 1, 1}, Release{kName, old, 1},
-             Finish{kName, old, {1}}, Received{kName, old, 1}}) {
+             Accept{kName, old, 1, 1}, Release{kName, old, 1}, Finish{kName, old, {1}},
+             Received{kName, old, 1}}) {
       BOOST_TEST((range.result(late) == Result::fenced));
       BOOST_TEST(range.last.writes.empty());
     }
@@ -367,6 +367,18 @@ BOOST_AUTO_TEST_CASE(who_comes_before_the_sweep_sees_it_as_done) {
     BOOST_TEST((range.machine.owner(kName) == owner(2, 5)));
     BOOST_TEST(range.usage().online == 1U);
   }
+}
+
+BOOST_AUTO_TEST_CASE(what_comes_before_the_sweep_was_never_sent) {
+  Range range;
+  range(attach(60));
+  range.insert(kName, "sent, perhaps");
+  range(EndLife{life(1)});
+  range.insert(kName, "not sent");
+  BOOST_TEST(range.effects<Deliver>().empty());
+  range.tick();
+  BOOST_TEST(range.machine.session_state(kName)->last == 2U);
+  BOOST_TEST(range.machine.session_state(kName)->sent_up_to == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(deadlines_count_from_the_end_of_the_life) {

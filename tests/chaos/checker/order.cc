@@ -116,6 +116,12 @@ class Order {
         break;
       }
     }
+    // Sent again by its publisher, it may stand twice in the queue, each copy in its order
+    // [MQTT-4.3.2]: nothing tells which of the two this is.
+    if (m.qos == 1 && m.last_sent != m.first) {
+      report_.excuse(Invariant::kOrder);
+      return;
+    }
     follow(again_, stream(e.connection, e, m, 1), i, m, "sent again out of order");
   }
 

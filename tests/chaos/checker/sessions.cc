@@ -140,7 +140,8 @@ class Walk {
       if (changed != kNone && expiry_low_ > 0) {
         // Only a kill can keep the broker from reading it.
         const std::uint64_t sent = model_.time(info.disconnect);
-        const bool read = !model_.killed_between(sent, plus(sent, model_.options.eps_us));
+        const std::uint64_t eps = model_.options.eps_us;
+        const bool read = !model_.killed_between(sent - std::min(sent, eps), plus(sent, eps));
         expiry_low_ = std::min(expiry_low_, expiry_us(changed));
         expiry_high_ = read ? expiry_us(changed) : std::max(expiry_high_, expiry_us(changed));
       }

@@ -51,9 +51,12 @@ class Wills {
     if (info.disconnect != kNone) {
       const Event& d = model_.event(info.disconnect);
       v.events.push_back(info.disconnect);
-      const bool sure = !model_.killed_between(d.time_us, d.time_us + model_.options.eps_us) ||
-                        (info.close != kNone && info.ended_by_kill == kForever &&
-                         model_.event(info.close).has(kByServer));
+      // Sent to a broker that had just been killed, it was not read either.
+      const std::uint64_t eps = model_.options.eps_us;
+      const bool sure =
+          !model_.killed_between(d.time_us - std::min(d.time_us, eps), d.time_us + eps) ||
+          (info.close != kNone && info.ended_by_kill == kForever &&
+           model_.event(info.close).has(kByServer));
       if (d.reason != 4) {
         // The end of another connection of the id may have come first.
         v.expect = sure && next_connect(index) > d.time_us ? Expect::kMustNot : Expect::kMay;

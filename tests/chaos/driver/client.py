@@ -41,11 +41,12 @@ class Outgoing:
 class Store:
     """What a client keeps of its session, whatever becomes of its connections."""
 
-    def __init__(self, client, expiry, version=5, receive_maximum=100):
+    def __init__(self, client, expiry, version=5, receive_maximum=100, login=None):
         self.client = client
         self.version = version
         self.expiry = expiry if version == 5 else (NEVER if expiry else 0)
         self.receive_maximum = receive_maximum if version == 5 else 65535
+        self.login = login  # None or (tenant, user, password)
         self.outgoing = {}  # packet id -> Outgoing, in the order of sending
         self.unreleased = set()  # packet ids of QoS 2 received
         self._packet_id = 0
@@ -98,6 +99,8 @@ class Connection(asyncio.Protocol):
         s = self.store
         text = "connect c=%d id=%s v=%d clean=%d exp=%d rm=%d" % (
             self.number, escape(s.client), s.version, self.clean, s.expiry, s.receive_maximum)
+        if s.login:
+            text += " tn=" + escape(s.login[0])
         will = self.will
         if will:
             text += " will=%d wt=%s wq=%d wr=%d wd=%d" % (
@@ -106,7 +109,8 @@ class Connection(asyncio.Protocol):
                 text += " wx=%d" % will.expiry
         self.history.log(text)
         transport.write(mqtt.connect(
-            s.version, s.client, self.clean, s.expiry, s.receive_maximum, will))
+            s.version, s.client, self.clean, s.expiry, s.receive_maximum, will,
+            login=s.login and s.login[1:]))
 
     def connection_lost(self, _error):
         self.open = False
@@ -228,7 +232,9 @@ class Connection(asyncio.Protocol):
             return
         del self.store.outgoing[packet_id]
         if reason < 0x80:
-            self.history.acked += 1
+            self.history.ack("QoS %d publishes" % out.qos)
+            if out.retain:
+                self.history.ack("retained writes", 0)
         if self.on_acked:
             self.on_acked(out, reason)
 
@@ -251,7 +257,7 @@ class Connection(asyncio.Protocol):
                 self.accepted.set_exception(ConnectionError("refused: %d" % reason))
             return
         self.open = True
-        self.history.acked += 1
+        self.history.ack("connects")
         if present:
             self._resume()
         else:
@@ -283,7 +289,7 @@ class Connection(asyncio.Protocol):
         name = "suback" if kind == mqtt.SUBACK else "unsuback"
         self.history.log("%s c=%d s=%d rc=%d" % (name, self.number, operation, reason))
         if reason < 0x80:
-            self.history.acked += 1
+            self.history.ack("subscribes" if kind == mqtt.SUBACK else "unsubscribes")
         if not future.done():
             future.set_result(reason)
 

@@ -26,6 +26,9 @@ class Lines:
     def log(self, text):
         self.lines.append(text)
 
+    def ack(self, _kind, n=1):
+        self.acked += n
+
     def new_message(self):
         self.numbers += 1
         return self.numbers

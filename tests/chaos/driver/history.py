@@ -21,7 +21,8 @@ def escape(text):
 class History:
     """One file of one process. Numbers of connections and messages are unique within it.
 
-    `acked` counts the operations that the broker answered with success.
+    `acked` counts the operations that the broker answered with success; by kind, a retained write
+    counts once more.
     """
 
     def __init__(self, path, first_number=1):
@@ -29,11 +30,16 @@ class History:
         self.write = self._file.write
         self.path = path
         self.acked = 0
+        self.acked_by_kind = {}
         self._message = first_number
         self._connection = first_number
 
     def log(self, text):
         self.write("%d %s\n" % (now_us(), text))
+
+    def ack(self, kind, n=1):
+        self.acked += n
+        self.acked_by_kind[kind] = self.acked_by_kind.get(kind, 0) + 1
 
     def new_message(self):
         self._message += 1

@@ -81,9 +81,9 @@ def read_properties(data, at):
     return found, end
 
 
-def connect(version, client, clean, expiry, receive_maximum, will, keep_alive=60):
-    """`will` is None or has topic, payload, qos, retain, delay, expiry."""
-    flags = 2 if clean else 0
+def connect(version, client, clean, expiry, receive_maximum, will, keep_alive=60, login=None):
+    """`will` is None or has topic, payload, qos, retain, delay, expiry; `login` (user, password)."""
+    flags = (2 if clean else 0) | (0xC0 if login else 0)
     if will:
         flags |= 4 | (will.qos << 3) | (32 if will.retain else 0)
     body = string("MQTT") + bytes((version, flags)) + keep_alive.to_bytes(2, "big")
@@ -97,6 +97,8 @@ def connect(version, client, clean, expiry, receive_maximum, will, keep_alive=60
                 values.append((MESSAGE_EXPIRY, will.expiry))
             body += properties(values)
         body += string(will.topic) + string(will.payload)
+    if login:
+        body += string(login[0]) + string(login[1])
     return frame(CONNECT << 4, body)
 
 

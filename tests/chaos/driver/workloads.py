@@ -151,8 +151,10 @@ class Subscriber:
 class Publisher:
     """Keeps up to `window` publishes in flight, as the tokens of its world allow."""
 
-    def __init__(self, world, client, topics, qos, persistent, version=5, window=50):
+    def __init__(self, world, client, topics, qos, persistent, version=5, window=50,
+                 absences=False):
         self.world = world
+        self.absences = absences  # gone in the middle of its publishes, now and then
         self.store = world.store(client, persistent, version)
         self.topics = topics
         self.qos = qos
@@ -183,6 +185,12 @@ class Publisher:
             self.connection = await self.world.connect_until(self.store)
             if self.connection is None:
                 return
+            if self.absences:
+                await asyncio.wait([self.connection.closed],
+                                   timeout=0.5 + 3 * self.world.random.random())
+                if self.connection.open and not self.world.paused:
+                    self.connection.abort()
+                    self.world.count("publisher absences")
             await self.connection.closed
             # A broker that throws the client out again and again must not get all of the load.
             await asyncio.sleep(0.02 + 0.1 * self.world.random.random())
@@ -199,7 +207,8 @@ class PubSub:
             # Half persistent; one in four speaks 3.1.1.
             self.publishers.append(Publisher(
                 world, "w1-pub-%d" % i, [names[j] for j in range(i % 2, topics, 2)],
-                ([1], [2], [1, 2], [0, 1, 2])[i // 2 % 4], i % 2 == 0, 4 if i % 4 == 3 else 5))
+                ([1], [2], [1, 2], [0, 1, 2])[i // 2 % 4], i % 2 == 0, 4 if i % 4 == 3 else 5,
+                absences=i >= publishers // 2))
         self.subscribers = [
             Subscriber(world, "w1-sub-0", ["w1/0/+"], 1, True),
             Subscriber(world, "w1-sub-1", ["w1/1/+"], 2, True),
@@ -292,6 +301,7 @@ class Retained:
             self.world.run(self._write(i, mine))
         for i in range(self.scanners):
             self.world.run(self._scan(i))
+        Subscriber(self.world, "w3-watch", ["w3/#"], 2, True, absences=True).start()
 
     async def _write(self, i, topics):
         world = self.world
@@ -336,7 +346,9 @@ class Retained:
         def prepare(connection):
             connection.on_delivered = lambda _m, topic, retain: seen.append((topic, retain))
 
-        connection = await world.connect(Store(client, 0), True, prepare=prepare)
+        # A session that could stay gets its retained messages by its queue.
+        expiry = 60 if world.random.random() < 0.3 and not world.transient_only else 0
+        connection = await world.connect(Store(client, expiry), True, prepare=prepare)
         try:
             operation, answer = connection.subscribe(topic_filter, world.random.choice([0, 1, 2]))
             if await answer >= 0x80:
@@ -356,7 +368,7 @@ class Retained:
             if connection.open:
                 connection.read_end(operation)
                 world.count("scans")
-            connection.disconnect()
+            connection.disconnect(0, 0 if expiry else None)
         except asyncio.CancelledError:
             if connection.open:
                 raise
