@@ -21,13 +21,7 @@ void StateMachine::run(Work& work, const Attach& attach) {
   if (found.result != Result::done) return refuse(work, found.result);
   if (!is_valid(work, attach) || !has_numbers(work)) return refuse(work, Result::invalid);
 
-  if (found.session != nullptr && found.session->online()) {
-    const auto ended = ended_.find({found.session->life->life, hash_byte(found.hash)});
-    if (ended != ended_.end()) {
-      detach_ended(work, *found.session, ended->second);
-      found.session = table_.find(found.hash, found.key);
-    }
-  }
+  leave_ended_life(work, found);
   bool resumes = false;
   std::optional<Owner> previous;
   Incarnation floor = 0;

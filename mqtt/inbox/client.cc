@@ -180,8 +180,7 @@ void Client::finish_insert(Batch& batch, Insert& insert, std::uint64_t token,
   spread.failures.insert(spread.failures.end(), std::make_move_iterator(failures.begin()),
                          std::make_move_iterator(failures.end()));
   if (--spread.parts > 0) return;
-  completions_.push_back(
-      {.token = token, .result = {}, .failures = std::move(spread.failures)});
+  completions_.push_back({.token = token, .result = {}, .failures = std::move(spread.failures)});
   spread_.erase(token);
 }
 

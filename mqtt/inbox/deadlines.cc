@@ -137,6 +137,16 @@ void StateMachine::detach_ended(Work& work, Session& session, std::uint64_t ende
          {.why = Detach::Why::broken, .stamp_us = ended_us, .sent_up_to = std::nullopt});
 }
 
+/// What is done to a session before its sweep has come: first it is as the sweep will leave it, or
+/// what happens now would seem to have happened on the connection that is gone.
+void StateMachine::leave_ended_life(Work& work, Found& found) {
+  if (ended_.empty() || found.session == nullptr || !found.session->online()) return;
+  const auto ended = ended_.find({found.session->life->life, hash_byte(found.hash)});
+  if (ended == ended_.end()) return;
+  detach_ended(work, *found.session, ended->second);
+  found.session = table_.find(found.hash, found.key);
+}
+
 /// Returns what it cost.
 std::size_t StateMachine::sweep_ended_lives(Work& work, std::size_t limit) {
   std::size_t cost = 0;

@@ -33,10 +33,11 @@ void StateMachine::run(Work& work, const Insert& insert) {
 
 Result StateMachine::insert_one(Work& work, const Insert& insert, const Insert::Target& target,
                                 const mqtt::Publication& publication, std::string& encoded) {
-  const Found found = find(target.name);
+  Found found = find(target.name);
   if (found.result != Result::done) return found.result;
   const bool fits_qos = target.qos != codec::QoS::at_most_once;
   if (!fits_qos || publication.tenant() != target.name.tenant) return Result::invalid;
+  if (has_numbers(work)) leave_ended_life(work, found);
   if (found.session == nullptr || found.session->inbox == nullptr) return Result::no_inbox;
   Session& session = *found.session;
   if (target.route != 0 && target.route < session.birth) return Result::no_inbox;

@@ -144,6 +144,8 @@ class StateMachine {
   std::size_t end_inbox(Work& work, Session& session);
   std::size_t end_session(Work& work, Session& session);
   void detach_ended(Work& work, Session& session, std::uint64_t ended_us);
+  /// Requires: has_numbers(work).
+  void leave_ended_life(Work& work, Found& found);
   std::size_t sweep_ended_lives(Work& work, std::size_t limit);
 
   // outbox.cc
