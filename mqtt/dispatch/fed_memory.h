@@ -31,7 +31,7 @@ namespace skald::dispatch {
 class FedMemory {
  public:
   static constexpr mqtt::TimeMs kWindowMs = 10'000;
-  static constexpr std::size_t kMax = 65'536;
+  static constexpr std::size_t kMax = 16'384;
 
   bool empty() const { return fed_.empty(); }
   std::size_t size() const { return fed_.size(); }

@@ -107,9 +107,14 @@ class Broker:
 
     def subscriber(self, *filters, version=5, name="", properties=b"", **options):
         client = self.client(name, version, **options)
-        client.exchange(subscribe(1, *filters, version=version, properties=properties),
-                        suback(1, *[(f[1] & 3 if isinstance(f, tuple) else 0) for f in filters],
-                               version=version))
+        wanted = suback(1, *[(f[1] & 3 if isinstance(f, tuple) else 0) for f in filters],
+                        version=version)
+        client.send(subscribe(1, *filters, version=version, properties=properties))
+        early = []  # what is live may come before the ack [MQTT-3.8.4]
+        while (got := client.receive()) is not None and got[0] >> 4 == 3:
+            early.append(got)
+        check(got == wanted, f"SUBACK: got {got}")
+        client.data = b"".join(early) + client.data
         return client
 
     def forget_clients(self):
