@@ -114,7 +114,7 @@ class Broker:
         while (got := client.receive()) is not None and got[0] >> 4 == 3:
             early.append(got)
         check(got == wanted, f"SUBACK: got {got}")
-        client.data = b"".join(early) + client.data
+        client.data = bytearray(b"".join(early)) + client.data
         return client
 
     def forget_clients(self):
