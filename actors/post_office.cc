@@ -99,7 +99,8 @@ void PostOffice::tick() {
     static_cast<SessionTimer&>(timer).session->on_timer();
   });
   dispatch_.back_pressure().tick(now_ms_);
-  dispatch_.fed_memory().tick(now_ms_);
+  dispatch_.tick(now_ms_);
+  if (pending_.empty() && feeds_.empty()) dispatch_.watch_live(false);
   const std::uint64_t now_us = Clock::monotonic_us();
   inbox_.tick(now_us);
   retain_router_.tick(now_us);

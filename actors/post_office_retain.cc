@@ -193,7 +193,7 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     if (message == nullptr) return !feed.empty() && token == 0;
     const retain::Feed::Wanted& wanted = feed.head();
     const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
-    if (own) continue;
+    if (own || dispatch_.live_memory().knows(session.number, wanted.filter, **message)) continue;
     const codec::QoS qos = std::min(wanted.qos, (*message)->info().qos);
     if (!session.has_room(qos)) {
       feed.put_back();

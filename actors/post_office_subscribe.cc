@@ -48,6 +48,7 @@ dist::SessionMember PostOffice::member_of(const Session& session, codec::QoS qos
 
 void PostOffice::subscribe(SessionActor& from) {
   auto packet = std::get<codec::Subscribe>(std::move(workspace_.control));
+  dispatch_.watch_live(true);
   Session& session = from.session();
   if (packet.entries.size() > session.limits().max_filters_per_subscribe) {
     session.subscribed(packet.packet_id,

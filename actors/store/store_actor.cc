@@ -1,5 +1,6 @@
 #include "actors/store/store_actor.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@ constexpr std::size_t kApplyBytes = 256 << 10;
 constexpr std::size_t kFlushAfterBytes = 64 << 20;
 constexpr std::uint64_t kFlushAfterMs = 10 * 60 * 1000;
 constexpr std::uint64_t kCompactAfterErased = 200'000;
+constexpr std::size_t kTrimAfterBytes = 8 << 20;
 constexpr std::uint64_t kReopenAfterMs = 1000;
 constexpr int kStepsPerRound = 8;
 /// Routes of an ended life that go in one command.
@@ -418,7 +420,8 @@ void StoreActor::tell_ready() {
 
 void StoreActor::maybe_flush() {
   if (in_memory_) {
-    if (std::exchange(unflushed_bytes_, 0) == 0) return;
+    if (unflushed_bytes_ == 0) return;
+    freed_bytes_ += std::exchange(unflushed_bytes_, 0);
     if (!failed(data_->flush())) flushed();
     return;
   }
@@ -427,7 +430,7 @@ void StoreActor::maybe_flush() {
   if (flushing_ || (!much && !long_ago)) return;
   flushing_ = true;
   flushed_ms_ = now_ms_;
-  unflushed_bytes_ = 0;
+  freed_bytes_ += std::exchange(unflushed_bytes_, 0);
   const bool compact = erased_ >= kCompactAfterErased;
   if (compact) erased_ = 0;
   background_.submit([data = data_.get(), compact, self = caf::actor_cast<caf::actor>(ctrl())] {
@@ -444,6 +447,10 @@ void StoreActor::maybe_flush() {
 
 void StoreActor::flushed() {
   if (!host_) return;
+  if (freed_bytes_ >= kTrimAfterBytes) {
+    freed_bytes_ = 0;
+    background_.submit([] { malloc_trim(0); });  // what the log held would stay with the process
+  }
   for (const store::ReplicaRecord& record : data_->replicas()) {
     const auto flushed = data_->flushed(record.range);
     const range::Range* range = host_->find(record.range);

@@ -130,6 +130,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   std::vector<LoopParcel> parcels_;  // by loop
   std::vector<EndedRoutes> ended_routes_;
   std::size_t unflushed_bytes_ = 0;
+  std::size_t freed_bytes_ = 0;  // of the log, since memory was last given back
   std::uint64_t erased_ = 0;  // keys, since the last compaction
   std::uint64_t flushed_ms_ = 0;
   bool flushing_ = false;

@@ -194,6 +194,9 @@ void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& pub
       ++counters_.superseded;
       continue;
     }
+    if (watches_live_ && publication.info.retain) {
+      live_.remember_live(*receiver.session, *publication.share(), forms_.now_ms());
+    }
     deliver_to(*receiver.session,
                {.granted = receiver.qos,
                 .retain = receiver.retain_as_published && publication.info.retain,

@@ -120,6 +120,14 @@ class Dispatch {
 
   /// What the sessions of this loop were fed lately; the shell of the feeds tells it, and ticks it.
   FedMemory& fed_memory() { return fed_; }
+  /// While subscriptions wait for their retained messages: what they are handed live meanwhile is
+  /// remembered here, and not fed again.
+  void watch_live(bool watch) { watches_live_ = watch; }
+  const FedMemory& live_memory() const { return live_; }
+  void tick(mqtt::TimeMs now_ms) {
+    fed_.tick(now_ms);
+    live_.tick(now_ms);
+  }
 
   // -- what the shell must do
   // -----------------------------------------------------------------------
@@ -231,6 +239,8 @@ class Dispatch {
   std::size_t inserts_before_ = 0;  // how many there were before the publication at hand
   std::size_t unlogged_before_ = 0;
   FedMemory fed_;
+  FedMemory live_;
+  bool watches_live_ = false;
   Counters counters_;
 };
 

@@ -26,6 +26,25 @@ void FedMemory::remember(std::uint64_t number, std::string_view filter,
   }
 }
 
+void FedMemory::remember_live(const session::Session& session, const mqtt::Publication& live,
+                              mqtt::TimeMs now_ms) {
+  if (session.subscriptions() == nullptr) return;
+  for (const auto& [filter, subscription] : *session.subscriptions()) {
+    const topic::Filter parsed = topic::parse_filter(filter);
+    if (parsed.shared() || !topic::matches(parsed.filter, live.topic())) continue;
+    remember(session.number, parsed.filter, live, now_ms);
+  }
+}
+
+bool FedMemory::knows(std::uint64_t number, std::string_view filter,
+                      const mqtt::Publication& message) const {
+  const auto found = fed_.find(Key(number, message.topic()));
+  if (found == fed_.end()) return false;
+  const Fed& had = found->second;
+  return had.publisher == message.info().publisher && had.sequence >= message.info().sequence &&
+         std::find(had.filters.begin(), had.filters.end(), filter) != had.filters.end();
+}
+
 bool FedMemory::supersedes(const session::Session& session, std::uint64_t number,
                            const mqtt::PublicationView& live) const {
   const auto found = fed_.find(Key(number, live.topic));

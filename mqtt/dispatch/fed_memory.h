@@ -40,6 +40,14 @@ class FedMemory {
   void remember(std::uint64_t number, std::string_view filter, const mqtt::Publication& message,
                 mqtt::TimeMs now_ms);
 
+  /// The session was handed `live` by all of its subscriptions that match it: the other way round,
+  /// for feeds that come behind.
+  void remember_live(const session::Session& session, const mqtt::Publication& live,
+                     mqtt::TimeMs now_ms);
+  /// The session has had the message, or a later one of its publisher, because of `filter`.
+  bool knows(std::uint64_t number, std::string_view filter,
+             const mqtt::Publication& message) const;
+
   /// True when all that makes the session get `live` is subscriptions that have been fed the same
   /// message, or a later one of its publisher.
   bool supersedes(const session::Session& session, std::uint64_t number,
