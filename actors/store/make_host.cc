@@ -20,8 +20,8 @@ std::uint64_t random_u64() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
-/// Other voters need a log to catch up from; a range that stands alone only what is not flushed.
-constexpr std::uint64_t kKeepEntries = 16;
+/// Behind the flushed state: nobody but this replica needs its log, and it is in memory.
+constexpr std::uint64_t kKeepEntries = 0;
 
 range::HostOptions host_options(const NodeState& node, StoreKind kind) {
   range::HostOptions options;

@@ -166,7 +166,7 @@ void StateMachine::remember(Work& work, Session& session, const mqtt::Publicatio
 }
 
 void StateMachine::run(Work& work, const Finish& finish) {
-  const Found found = find_owned(finish.name, finish.incarnation);
+  const Found found = find_since(finish.name, finish.incarnation);
   if (found.result != Result::done) return refuse(work, found.result);
   Inbox& inbox = *found.session->inbox;
   for (const Seq seq : finish.seqs) {

@@ -71,6 +71,18 @@ StateMachine::Found StateMachine::find_owned(const Name& name, Incarnation incar
   return found;
 }
 
+StateMachine::Found StateMachine::find_since(const Name& name, Incarnation incarnation) const {
+  Found found = find(name);
+  if (found.result != Result::done) return found;
+  if (found.session == nullptr || incarnation < found.session->birth ||
+      incarnation > found.session->incarnation) {
+    found.result = Result::fenced;
+  } else if (found.session->inbox == nullptr) {
+    found.result = Result::invalid;
+  }
+  return found;
+}
+
 void StateMachine::refuse(Work& work, Result result, std::uint32_t target) {
   if (result == Result::invalid) ++invalid_;
   work.list(result, target);

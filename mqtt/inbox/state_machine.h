@@ -121,6 +121,9 @@ class StateMachine {
   Found find(const Name& name) const;
   /// The same for what only the connection that has the session may ask of its inbox.
   Found find_owned(const Name& name, Incarnation incarnation) const;
+  /// The same for what any connection of the session may say, also when it has lost it since: what
+  /// its client has done cannot be undone.
+  Found find_since(const Name& name, Incarnation incarnation) const;
   void refuse(Work& work, Result result, std::uint32_t target = 0);
   Usage& usage_of(std::string_view tenant);
   Usage& usage_of(const Session& session);

@@ -55,11 +55,8 @@ void StateMachine::run(Work& work, const Accept& accept) {
 }
 
 void StateMachine::run(Work& work, const HandedOut& handed_out) {
-  // The sequence says enough: a connection that has lost the session since still knows best.
-  const Found found = find(handed_out.name);
+  const Found found = find_since(handed_out.name, handed_out.incarnation);
   if (found.result != Result::done) return refuse(work, found.result);
-  if (found.session == nullptr) return refuse(work, Result::fenced);
-  if (found.session->inbox == nullptr) return refuse(work, Result::invalid);
   auto& all = found.session->inbox->accepted;
   const auto accepted = all.find(handed_out.packet_id);
   if (accepted == all.end() || accepted->second.handed_out) return;

@@ -164,7 +164,8 @@ struct Insert {
   std::vector<Target> targets;
 };
 
-/// The client has finished these: PUBACK, PUBCOMP, or a negative PUBREC. Nobody waits for it.
+/// The client has finished these: PUBACK, PUBCOMP, or a negative PUBREC. Nobody waits for it. Also
+/// taken from a connection that has lost the session since.
 struct Finish {
   Name name;
   Incarnation incarnation = 0;

@@ -101,6 +101,16 @@ Model::One* Model::owned(const Name& name, Incarnation incarnation) {
   return &found->second;
 }
 
+Model::One* Model::since(const Name& name, Incarnation incarnation) {
+  const auto found = sessions_.find(name);
+  if (found == sessions_.end() || incarnation < found->second.birth ||
+      incarnation > found->second.incarnation) {
+    list(Result::fenced);
+    return nullptr;
+  }
+  return owned(name, found->second.incarnation);
+}
+
 void Model::fire(const Name& name, One& one) {
   const mqtt::PublicationInfo& info = one.will->publication->info();
   const std::uint64_t stamp_ms = now_us_ / 1000;
@@ -276,11 +286,10 @@ void Model::run(const Accept& accept) {
 }
 
 void Model::run(const HandedOut& handed_out) {
-  const auto found = sessions_.find(handed_out.name);
-  if (found == sessions_.end()) return list(Result::fenced);
-  if (!found->second.persistent) return list(Result::invalid);
-  const auto accepted = found->second.accepted.find(handed_out.packet_id);
-  if (accepted == found->second.accepted.end()) return;
+  One* one = since(handed_out.name, handed_out.incarnation);
+  if (one == nullptr) return;
+  const auto accepted = one->accepted.find(handed_out.packet_id);
+  if (accepted == one->accepted.end()) return;
   if (accepted->second.sequence == handed_out.sequence) accepted->second.handed_out = true;
 }
 
@@ -290,7 +299,7 @@ void Model::run(const Release& release) {
 }
 
 void Model::run(const Finish& finish) {
-  One* one = owned(finish.name, finish.incarnation);
+  One* one = since(finish.name, finish.incarnation);
   if (one == nullptr) return;
   for (const Seq seq : finish.seqs) {
     std::erase_if(one->queue, [seq](const Entry& entry) { return entry.seq == seq; });

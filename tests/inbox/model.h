@@ -74,6 +74,7 @@ class Model {
   void run(const OutboxDone& done);
 
   void list(Result result, std::uint32_t target = 0);
+  One* since(const Name& name, Incarnation incarnation);
   One* owned(const Name& name, Incarnation incarnation);
   void fire(const Name& name, One& one);
   void end(const Name& name, One& one);

@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(publishes_of_the_client) {
   range(Accept{kName, me, 5, 100});
   range(Accept{kName, me, 5, 200});
   BOOST_TEST(range.last.writes.empty());
-  range(HandedOut{kName, me - 1, 5, 100});
+  range(HandedOut{kName, me, 5, 100});
   range(HandedOut{kName, me, 6, 1});
   range(Accept{kName, me, 7, 300});
   range(HandedOut{kName, me, 7, 299});
