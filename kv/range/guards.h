@@ -35,6 +35,9 @@ namespace skald::range {
   X(131, ChildKeepsVote, "a vote given before the split binds the child", "one leader a term")     \
   X(132, ReplayFirst, "nothing replaces a parent's data before its children stand again",          \
     "replayable")                                                                                  \
+  X(133, BuryFlushed, "what a parent's children stand on is flushed before its log goes",          \
+    "liveness")                                                                                    \
+  X(135, SnapshotMoves, "only a snapshot that gets further is kept alive", "liveness")             \
   X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")
 
 enum class Guard : int {

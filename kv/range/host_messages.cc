@@ -220,7 +220,7 @@ void StoreHost::destroy(Range& range, const Descriptor& last_known) {
 void StoreHost::bury(HostReady& ready) {
   for (const RangeId id : std::exchange(dying_, {})) {
     const Range& range = *ranges_.at(id);
-    ready.flush = true;
+    if (SKALD_GUARD(Guard::kBuryFlushed)) ready.flush = true;
     store::ReplicaWrite write;
     write.who = range.key();
     write.remove = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/base/coding.h"
+#include "kv/range/guards.h"
 #include "kv/store/crc32c.h"
 
 namespace skald::range {
@@ -78,27 +79,32 @@ void SnapshotSenders::on_ack(const SnapshotAck& ack, std::uint64_t now_us) {
   const auto found = running_.find({ack.range, ack.from});
   if (found == running_.end() || found->second.id != ack.id) return;
   Running& running = found->second;
-  running.heard_us = now_us;
   if (ack.status == SnapshotAck::Status::kDone || ack.status == SnapshotAck::Status::kRefuse) {
     finish(running, ack.status == SnapshotAck::Status::kDone);
     running_.erase(found);
     return;
   }
-  out_.progress.emplace_back(ack.range, ack.from);
   if (ack.status == SnapshotAck::Status::kLater) {
-    running.sent_us = now_us;  // the retry is the next try
-    running.next = running.acked;
-    running.positions.resize(1);
-    running.next += 1;
-    running.positions.push_back(running.positions.front());
-    running.positions.back().end = true;  // nothing more is sent until then
+    if (running.acked > 0) return;  // an old first chunk was asked about once more
+    rewind(running);
+    running.wait_until_us = now_us + options_.retry_us;
     return;
   }
+  const std::uint64_t before = running.acked;
   while (running.acked < ack.next && running.positions.size() > 1) {
     ++running.acked;
     running.positions.pop_front();
   }
   running.next = std::max(running.next, running.acked);
+  if (running.acked == before && SKALD_GUARD(Guard::kSnapshotMoves)) return;
+  running.heard_us = now_us;
+  out_.progress.emplace_back(ack.range, ack.from);
+}
+
+/// From the last acked chunk again.
+void SnapshotSenders::rewind(Running& running) {
+  running.next = running.acked;
+  running.positions.resize(1);
 }
 
 SnapshotSenders::Out SnapshotSenders::poll(std::uint64_t now_us) {
@@ -114,12 +120,13 @@ SnapshotSenders::Out SnapshotSenders::poll(std::uint64_t now_us) {
       continue;
     }
     if (running.next > running.acked && now_us - running.sent_us > options_.retry_us) {
-      running.next = running.acked;
-      running.positions.resize(1);
+      rewind(running);
     }
     bool ok = true;
-    while (ok && budget_ > 0 && running.next < running.acked + options_.window &&
-           !running.positions.back().end) {
+    // Until the receiver has taken the first chunk, the others would be refused.
+    const std::uint64_t window = running.acked == 0 ? 1 : options_.window;
+    while (ok && budget_ > 0 && now_us >= running.wait_until_us &&
+           running.next < running.acked + window && !running.positions.back().end) {
       ok = send_one(running, now_us);
     }
     if (ok) {

@@ -4,7 +4,9 @@
 // Used on the store's apply thread: it reads the DataStore. Owned by the store's shell.
 //
 // Bounds: `concurrent_max` at a time; a request beyond that is answered as failed and Raft asks
-// again. A receiver that says nothing for `give_up_us` is given up.
+// again. A snapshot that gets no further for `give_up_us` is given up, whatever its receiver says:
+// one that was staged anew from a late first chunk (the receiver restarted, or was done) asks for
+// ever for chunks that are not here any more.
 #pragma once
 
 #include <cstdint>
@@ -63,10 +65,12 @@ class SnapshotSenders {
     std::uint64_t acked = 0;         ///< the receiver wants this chunk next
     std::uint64_t next = 0;          ///< to be sent
     std::deque<Position> positions;  ///< where chunks acked, acked + 1, ... begin
-    std::uint64_t heard_us = 0;
+    std::uint64_t heard_us = 0;      ///< when `acked` grew last
     std::uint64_t sent_us = 0;
+    std::uint64_t wait_until_us = 0;  ///< the receiver has no room
   };
 
+  static void rewind(Running& running);
   bool send_one(Running& running, std::uint64_t now_us);
   Result<SnapshotChunk> make(Running& running, const Position& at, Position& after);
   void finish(const Running& running, bool ok);

@@ -120,6 +120,9 @@ void StoreHost::logged(std::uint64_t commit) {
       pending_.data.push_back(std::move(batch));
     }
     ++counters_.destroyed;
+    std::erase_if(queries_, [&issued](const auto& item) {
+      return item.second.range == issued.range;  // it answers no more
+    });
     ranges_.erase(issued.range);
     slots_.erase(slot);
   }

@@ -31,9 +31,15 @@ Violation parent_snapshot_before_the_split_is_replayed();
 
 // install_cases.cc
 Violation crash_at_every_step_of_a_snapshot_install();
+Violation late_first_chunk_of_a_snapshot();
 
 // lease_cases.cc
 Violation serve_lease_after_a_paused_leader();
 Violation serve_lease_after_a_cut_off_replica();
+Violation paused_leader_beside_its_successor();
+Violation cut_off_replica_beside_a_reply();
+
+// life_cases.cc
+Violation end_life_against_a_slow_holder();
 
 }  // namespace skald::sim

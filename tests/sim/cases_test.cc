@@ -21,7 +21,11 @@ SKALD_CASE_TEST(vote_before_the_split_is_kept)
 SKALD_CASE_TEST(parent_destroyed_before_the_split_is_flushed)
 SKALD_CASE_TEST(parent_snapshot_before_the_split_is_replayed)
 SKALD_CASE_TEST(crash_at_every_step_of_a_snapshot_install)
+SKALD_CASE_TEST(late_first_chunk_of_a_snapshot)
 SKALD_CASE_TEST(serve_lease_after_a_paused_leader)
 SKALD_CASE_TEST(serve_lease_after_a_cut_off_replica)
+SKALD_CASE_TEST(paused_leader_beside_its_successor)
+SKALD_CASE_TEST(cut_off_replica_beside_a_reply)
+SKALD_CASE_TEST(end_life_against_a_slow_holder)
 
 }  // namespace skald::sim

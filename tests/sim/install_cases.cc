@@ -1,5 +1,7 @@
 // Cases about snapshots: whoever crashes, at whatever step, the receiver ends with the old state or
 // the new one.
+#include <algorithm>
+
 #include "tests/sim/cases.h"
 #include "tests/sim/scripted_stores.h"
 
@@ -52,6 +54,37 @@ Violation crash_at_every_step_of_a_snapshot_install() {
     if (took < 30) return {"sanity", "the install took " + std::to_string(took) + " events"};
   }
   return {};
+}
+
+/// The receiver restarts in the middle of a snapshot, and the first chunk arrives once more, late:
+/// it begins anew and asks for the second, which the sender has behind it. Nor may both go on like
+/// that for ever, nor may the leader wait for what they do.
+Violation late_first_chunk_of_a_snapshot() {
+  ScriptedStores stores(3, 3);
+  const Machine receiver = stores.leads(kFirstRange) == 3 ? 2 : 3;
+  stores.isolate(receiver);
+  for (int i = 0; i < 12; ++i) stores.must_write("k50");
+  stores.run(kSecond);
+  range::Packet first;
+  std::uint64_t highest = 0;
+  stores.on_delivery = [&first, &highest](const range::Packet& packet) {
+    for (const range::Body& body : packet.bodies) {
+      const auto* chunk = std::get_if<range::SnapshotChunk>(&body);
+      if (chunk == nullptr) continue;
+      if (chunk->number == 0) first = packet;
+      highest = std::max(highest, chunk->number);
+    }
+  };
+  stores.heal();
+  // Four may be under way: with the sixth the sender has heard of the second.
+  if (!stores.run_until([&highest] { return highest >= 6; })) {
+    return {"sanity", "the snapshot has too few chunks"};
+  }
+  stores.on_delivery = nullptr;
+  stores.crash(receiver);
+  stores.restart(receiver);
+  stores.deliver(first);
+  return stores.finish();
 }
 
 }  // namespace skald::sim

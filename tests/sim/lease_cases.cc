@@ -1,8 +1,8 @@
-// Cases about serve leases (kv/range/serve_lease.h), on the lease's two halves alone: what counts
-// is who holds what by which clock.
+// Cases about serve leases (kv/range/serve_lease.h): on the lease's two halves alone, where what
+// counts is who holds what by which clock; and through whole stores.
 #include "kv/range/serve_lease.h"
 #include "tests/sim/cases.h"
-#include "tests/sim/scheduler.h"
+#include "tests/sim/scripted_stores.h"
 
 namespace skald::sim {
 namespace {
@@ -89,6 +89,61 @@ Violation serve_lease_after_a_cut_off_replica() {
     return {"liveness", "no grant to one that has caught up"};
   }
   return {};
+}
+
+/// As above, through whole stores: the successor's first reply leaves when the paused leader, which
+/// has not heard of the command, may not serve by its own clock; awake, it serves when it has.
+Violation paused_leader_beside_its_successor() {
+  ScriptedStores stores(3, 3, true);
+  const Machine old = stores.leads(kFirstRange);
+  stores.run(2 * kSecond);
+  if (!stores.may_serve(old, kFirstRange)) return {"liveness", "a healthy leader does not serve"};
+  const raft::Index known = stores.replica(old, kFirstRange)->applier().applied().index;
+  stores.node(old).pause(6 * kSecond);
+  if (!stores.may_serve(old, kFirstRange)) return {"sanity", "a lease ends with a pause"};
+  stores.must_write("k50");
+  if (!stores.node(old).paused()) return {"sanity", "nobody took over"};
+  if (stores.replica(old, kFirstRange)->applier().applied().index != known) {
+    return {"sanity", "a paused store applies"};
+  }
+  if (stores.may_serve(old, kFirstRange)) return stale("the paused leader still serves");
+  stores.run_until([&stores, old] { return !stores.node(old).paused(); });
+  while (stores.clean() && !stores.may_serve(old, kFirstRange) && stores.step()) {
+  }
+  const auto seen = stores.node(old).published().find(kFirstRange);
+  if (seen == stores.node(old).published().end()) return stale("serves before it published");
+  const range::Range* leads = stores.leader(kFirstRange)->host().find(kFirstRange);
+  if (stores.replica(old, kFirstRange)->applier().applied().index <= known || leads == nullptr) {
+    return stale("serves again what was overtaken");
+  }
+  return stores.finish();
+}
+
+/// A follower that is cut off goes on serving until its grant ends, and the reply waits for that.
+Violation cut_off_replica_beside_a_reply() {
+  ScriptedStores stores(3, 3, true);
+  const Machine away = stores.leads(kFirstRange) == 3 ? 2 : 3;
+  stores.run(2 * kSecond);
+  if (!stores.may_serve(away, kFirstRange)) return {"liveness", "a healthy replica does not serve"};
+  stores.isolate(away);
+  const Micros asked = stores.now();
+  const std::uint64_t op = stores.write("k50");
+  Micros served = asked;
+  stores.run_until([&] {
+    if (stores.may_serve(away, kFirstRange)) served = stores.now();
+    return stores.acked(op);
+  });
+  if (!stores.acked(op)) return {"liveness", "the reply never leaves"};
+  if (stores.may_serve(away, kFirstRange)) return stale("the cut-off replica still serves");
+  if (served < asked + 500 * kMillisecond) return {"sanity", "there was no lease to wait for"};
+  const Micros next = stores.now();
+  stores.must_write("k60");  // nobody holds anything any more: at once
+  if (stores.now() > next + 500 * kMillisecond) return {"liveness", "replies wait for nobody"};
+  stores.heal();
+  if (!stores.run_until([&stores, away] { return stores.may_serve(away, kFirstRange); })) {
+    return {"liveness", "it never serves again"};
+  }
+  return stores.finish();
 }
 
 }  // namespace skald::sim

@@ -9,7 +9,7 @@ constexpr std::uint64_t kManageBit = std::uint64_t{1} << 38;
 constexpr std::uint64_t kReadBit = std::uint64_t{1} << 39;
 constexpr std::uint64_t kClient = 1;
 
-StoreOptions healthy(std::uint32_t stores, std::uint32_t voters) {
+StoreOptions healthy(std::uint32_t stores, std::uint32_t voters, bool serve_leases) {
   StoreOptions options;
   options.seed = 1;
   options.stores = stores;
@@ -22,6 +22,7 @@ StoreOptions healthy(std::uint32_t stores, std::uint32_t voters) {
   options.range.keep_entries = 0;
   options.range.hold_entries = 5;
   options.range.catch_up_entries = 10;
+  if (serve_leases) options.range.serve_lease_us = range::kServeLeaseUs;
   options.snapshot.chunk_bytes = 100;
   options.snapshot.retry_us = 500'000;
   options.snapshot.give_up_us = 2'000'000;
@@ -36,8 +37,8 @@ RangeId range_of(const range::Body& body) {
 
 }  // namespace
 
-ScriptedStores::ScriptedStores(std::uint32_t stores, std::uint32_t voters)
-    : options_(healthy(stores, voters)),
+ScriptedStores::ScriptedStores(std::uint32_t stores, std::uint32_t voters, bool serve_leases)
+    : options_(healthy(stores, voters, serve_leases)),
       trace_(scheduler_, false),
       random_(1),
       network_(scheduler_, random_.fork(), options_.network,
@@ -179,6 +180,11 @@ range::Range* ScriptedStores::replica(Machine machine, RangeId range) {
   return node(machine).up() ? node(machine).host().find(range) : nullptr;
 }
 
+bool ScriptedStores::may_serve(Machine machine, RangeId range) {
+  StoreNode& there = node(machine);
+  return there.up() && there.host().may_serve(range, there.clock());
+}
+
 StoreNode* ScriptedStores::leader(RangeId range) { return leader_of(nodes_, range); }
 
 Machine ScriptedStores::leads(RangeId range) {
@@ -194,6 +200,7 @@ void ScriptedStores::on_broken(StoreNode& node, const std::string& why) {
 
 void ScriptedStores::on_packet(const range::Packet& packet) {
   checks_.on_packet(packet);
+  if (on_delivery) on_delivery(packet);
   const auto to = static_cast<Machine>(packet.to.value);
   range::Packet rest = packet;
   std::erase_if(rest.bodies, [this, to](const range::Body& body) {

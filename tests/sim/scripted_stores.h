@@ -20,7 +20,7 @@ class ScriptedStores final : private StoreObserver {
  public:
   /// The first range is on stores 1 to `voters` of `stores`, at rest. Snapshots are needed soon:
   /// no log is kept behind what is flushed.
-  ScriptedStores(std::uint32_t stores, std::uint32_t voters);
+  explicit ScriptedStores(std::uint32_t stores, std::uint32_t voters, bool serve_leases = false);
 
   // Time. Each ends at the first violation.
 
@@ -49,6 +49,9 @@ class ScriptedStores final : private StoreObserver {
   void let_through(Machine machine, RangeId range);
   void crash(Machine machine);
   void restart(Machine machine);
+  /// Sees what arrives; deliver() makes something arrive once more.
+  std::function<void(const range::Packet&)> on_delivery;
+  void deliver(const range::Packet& packet) { on_packet(packet); }
   /// Reads `key` at the replica of `range` there; the history judges what it says.
   void read_at(Machine machine, RangeId range, const std::string& key);
   /// Everything is let go and must come to rest.
@@ -56,6 +59,8 @@ class ScriptedStores final : private StoreObserver {
 
   StoreNode& node(Machine machine) { return *nodes_.at(machine); }
   range::Range* replica(Machine machine, RangeId range);
+  /// By the store's own clock, now.
+  bool may_serve(Machine machine, RangeId range);
   StoreNode* leader(RangeId range);
   Machine leads(RangeId range);
   const StoreChecks::Nodes& nodes() const { return nodes_; }

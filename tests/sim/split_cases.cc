@@ -164,7 +164,7 @@ Violation parent_destroyed_before_the_split_is_flushed() {
   stores.must_write("k70");
   stores.must_manage(kFirstRange, voters({leader, other, 4}));
   stores.run_until([&stores, late] { return stores.replica(late, kFirstRange) == nullptr; });
-  stores.run(10 * kMillisecond);
+  stores.run(200 * kMillisecond);
   stores.crash(late);
   stores.restart(late);
   return stores.finish();
