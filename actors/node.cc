@@ -82,6 +82,8 @@ class Node {
     state_.life = {NodeId{random_u64()}, LifeNumber{state_.clock.now_ms()}};
     state_.seed = random_u64();
     state_.connections = std::vector<std::atomic<std::uint64_t>>(loops);
+    state_.retained_held = std::vector<std::atomic<std::uint64_t>>(loops);
+    for (auto& held : state_.retained_held) held = ~std::uint64_t{0};
     descriptors_ = raise_descriptor_limit();
     state_.connections_max =
         descriptors_ > 2 * kReservedDescriptors ? descriptors_ - kReservedDescriptors : 32;

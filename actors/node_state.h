@@ -59,6 +59,8 @@ struct NodeState {
   Published<retain::RetainSnapshot> retained;
   /// Open connections by loop; the acceptor fills the emptiest.
   std::vector<std::atomic<std::uint64_t>> connections;
+  /// By loop: when the oldest retained publish came that may be stored and is not dispatched yet.
+  std::vector<std::atomic<std::uint64_t>> retained_held;
   std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
 
   // Addresses, set while wiring.

@@ -112,6 +112,7 @@ void PostOffice::tick() {
     session->behind = false;
     collect(*session);
   }
+  for (const std::uint64_t session : std::exchange(feeds_waiting_, {})) feed_ready(session);
   give_up_waiting();
   if (!evicting_.empty()) stop_evicting();
 }
@@ -311,8 +312,15 @@ void PostOffice::on_round() noexcept {
   }
   if (dispatch_.has_unlogged()) deliver_unlogged();
   if (!dispatch_.inserts().empty()) insert_all({}, 0);  // of other loops: nobody here waits
+  std::atomic<std::uint64_t>& held = node_.retained_held[loop().index()];
+  if (retain_hold_.oldest_ms() < held.load(std::memory_order_relaxed)) {
+    held.store(retain_hold_.oldest_ms(), std::memory_order_release);  // before it can be stored
+  }
   store_retained();
   send_requests();
+  if (dispatch_.has_batches()) send_batches(nullptr);
+  // Only now: what was dispatched is on its way to the other loops.
+  held.store(retain_hold_.oldest_ms(), std::memory_order_release);
   if (dispatch_.back_pressure().has_credits()) send_credits();
   if (stopping_) maybe_stopped();
 }

@@ -334,6 +334,10 @@ class PostOffice final : public Pinned, private Loop::Client {
   absl::flat_hash_map<std::uint64_t, OwedRetained> feeds_;  // by session
   std::deque<std::uint64_t> feeds_ready_;  // sessions that may take more, each once
   bool feed_more_sent_ = false;            // a FeedMore is on the way
+  /// Retained messages from here on may not be dispatched, or not have come here from their loop.
+  mqtt::TimeMs feed_before_ms_ = 0;
+  mqtt::TimeMs feed_next_before_ms_ = 0;      // when the FeedMore that is on the way comes
+  std::vector<std::uint64_t> feeds_waiting_;  // sessions whose next message is such a one
   session::WireForms feed_forms_;
   std::vector<RouteWish> wishes_;
   caf::strong_actor_ptr stop_asked_by_;

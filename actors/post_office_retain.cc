@@ -158,12 +158,19 @@ void PostOffice::feed_ready(std::uint64_t session) {
 void PostOffice::send_feed_more() {
   if (feed_more_sent_) return;
   feed_more_sent_ = true;
+  feed_next_before_ms_ = ~mqtt::TimeMs{0};
+  for (const auto& held : node_.retained_held) {
+    feed_next_before_ms_ =
+        std::min<mqtt::TimeMs>(feed_next_before_ms_, held.load(std::memory_order_acquire));
+  }
   enter();
   caf::anon_send(this, FeedMore{});
 }
 
 void PostOffice::feed_some() {
   feed_more_sent_ = false;
+  // What other loops had dispatched when this was sent came before it.
+  feed_before_ms_ = feed_next_before_ms_;
   now_ms_ = node_.clock.now_ms();
   if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
   for (std::size_t i = 0; i < kFeedsPerRound && !feeds_ready_.empty(); ++i) {
@@ -194,6 +201,11 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     const retain::Feed::Wanted& wanted = feed.head();
     const bool own = wanted.no_local && (*message)->info().publisher == session.publisher();
     if (own || dispatch_.live_memory().knows(session.number, wanted.filter, **message)) continue;
+    if ((*message)->info().stamp_ms >= feed_before_ms_) {  // first live, if it comes live
+      feed.put_back();
+      feeds_waiting_.push_back(session.number);
+      return false;
+    }
     const codec::QoS qos = std::min(wanted.qos, (*message)->info().qos);
     if (!session.has_room(qos)) {
       feed.put_back();
@@ -206,7 +218,6 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     } else {
       feed_now(session, *message, wanted);
     }
-    dispatch_.fed_memory().remember(session.number, wanted.filter, **message, now_ms_);
   }
   return token == 0;
 }

@@ -189,13 +189,8 @@ void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& pub
       deliver_to_no_local(publication, *receiver.session);
       continue;
     }
-    if (!fed_.empty() &&
-        fed_.supersedes(*receiver.session, receiver.session->number, publication)) {
-      ++counters_.superseded;
-      continue;
-    }
     if (watches_live_ && publication.info.retain) {
-      live_.remember_live(*receiver.session, *publication.share(), forms_.now_ms());
+      live_.remember(*receiver.session, *publication.share(), forms_.now_ms());
     }
     deliver_to(*receiver.session,
                {.granted = receiver.qos,

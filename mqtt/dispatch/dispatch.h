@@ -19,8 +19,8 @@
 
 #include "config/base/ids.h"
 #include "mqtt/dispatch/back_pressure.h"
-#include "mqtt/dispatch/fed_memory.h"
 #include "mqtt/dispatch/inbox_delivery.h"
+#include "mqtt/dispatch/live_memory.h"
 #include "mqtt/dispatch/local_table.h"
 #include "mqtt/dispatch/match_cache.h"
 #include "mqtt/dispatch/node_routes.h"
@@ -118,16 +118,11 @@ class Dispatch {
   bool has_unlogged() const { return !unlogged_.empty(); }
   std::vector<InboxDelivery> take_unlogged() { return std::exchange(unlogged_, {}); }
 
-  /// What the sessions of this loop were fed lately; the shell of the feeds tells it, and ticks it.
-  FedMemory& fed_memory() { return fed_; }
   /// While subscriptions wait for their retained messages: what they are handed live meanwhile is
   /// remembered here, and not fed again.
   void watch_live(bool watch) { watches_live_ = watch; }
-  const FedMemory& live_memory() const { return live_; }
-  void tick(mqtt::TimeMs now_ms) {
-    fed_.tick(now_ms);
-    live_.tick(now_ms);
-  }
+  const LiveMemory& live_memory() const { return live_; }
+  void tick(mqtt::TimeMs now_ms) { live_.tick(now_ms); }
 
   // -- what the shell must do
   // -----------------------------------------------------------------------
@@ -164,7 +159,6 @@ class Dispatch {
     std::uint64_t no_subscribers = 0;
     std::uint64_t to_other_loops = 0;
     std::uint64_t to_inboxes = 0;  // publications, and of those to shared groups one a member
-    std::uint64_t superseded = 0;  // live copies that were older than what the session was fed
     std::uint64_t redispatched = 0;
     std::uint64_t shared_undeliverable = 0;  // a group whose members were all gone or full
   };
@@ -238,8 +232,7 @@ class Dispatch {
   std::vector<InboxDelivery> unlogged_;
   std::size_t inserts_before_ = 0;  // how many there were before the publication at hand
   std::size_t unlogged_before_ = 0;
-  FedMemory fed_;
-  FedMemory live_;
+  LiveMemory live_;
   bool watches_live_ = false;
   Counters counters_;
 };

@@ -11,6 +11,7 @@ std::uint64_t RetainHold::hold(std::uint64_t session, mqtt::PublicationRef publi
   const bool retained = publication->info().retain;
   const std::uint64_t number = ++last_number_;
   if (retained) {
+    retained_.emplace(number, publication->info().stamp_ms);
     to_store_.push_back(publication);
     awaited_.emplace_back(session, number);
   }
@@ -36,6 +37,7 @@ RetainHold::Held& RetainHold::find(std::uint64_t session, std::uint64_t number) 
 void RetainHold::release(std::uint64_t session, std::vector<Held>& ready) {
   const auto line = lines_.find(session);
   while (!line->second.empty() && line->second.front().awaits == 0) {
+    retained_.erase(line->second.front().number);
     ready.push_back(std::move(line->second.front()));
     line->second.pop_front();
   }

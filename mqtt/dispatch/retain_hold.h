@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -49,6 +50,11 @@ class RetainHold {
   std::uint64_t hold(std::uint64_t session, mqtt::PublicationRef publication,
                      const Manner& manner);
 
+  /// When the oldest retained publish came that is held here; all ones: none is.
+  mqtt::TimeMs oldest_ms() const {
+    return retained_.empty() ? ~mqtt::TimeMs{0} : retained_.begin()->second;
+  }
+
   bool has_to_store() const { return !to_store_.empty(); }
   /// The publications to store, in order; stored() is called with their results, in order.
   std::vector<mqtt::PublicationRef> take_to_store() { return std::exchange(to_store_, {}); }
@@ -66,6 +72,7 @@ class RetainHold {
   absl::flat_hash_map<std::uint64_t, Line> lines_;  // by session, each by number
   std::vector<mqtt::PublicationRef> to_store_;
   std::deque<std::pair<std::uint64_t, std::uint64_t>> awaited_;  // being stored: session, number
+  std::map<std::uint64_t, mqtt::TimeMs> retained_;  // held ones by number: when they came
   std::uint64_t last_number_ = 0;
 };
 

@@ -259,62 +259,46 @@ BOOST_AUTO_TEST_CASE(from_a_session_to_an_inbox) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(fed_memory)
+BOOST_AUTO_TEST_SUITE(live_memory)
 
-BOOST_AUTO_TEST_CASE(older_than_what_was_fed) {
+/// Only while somebody waits for retained messages, by the subscriptions of that moment.
+BOOST_AUTO_TEST_CASE(what_came_live) {
   World world;
   Client& sink = world.client();
   sink.subscribe("a/+", {.qos = kQoS1});
   world.node.settle();
   Dispatch& dispatch = world.node.loop(0).dispatch;
-  FedMemory& memory = dispatch.fed_memory();
   const auto now = world.node.now_ms();
-  const auto message = [&](std::uint64_t sequence, std::uint64_t publisher, mqtt::TimeMs stamp) {
+  const auto message = [&](std::uint64_t sequence, std::uint64_t publisher) {
     mqtt::PublicationInfo info;
     info.publisher = {kLife, publisher};
     info.sequence = sequence;
-    info.stamp_ms = stamp;
+    info.stamp_ms = now;
+    info.retain = true;
     return mqtt::Publication::make(info, "t", "a/b", "", std::to_string(sequence));
   };
   const auto publish = [&](std::uint64_t sequence, std::uint64_t publisher) {
-    mqtt::PublicationView view = mqtt::PublicationView::of(message(sequence, publisher, now));
+    mqtt::PublicationView view = mqtt::PublicationView::of(message(sequence, publisher));
     BOOST_TEST(dispatch.publish(view, nullptr, now).matched);
-    world.node.settle();
-    world.node.tick(0);
-    world.node.settle();
-    return std::exchange(world.got, {}).size();
   };
-  BOOST_TEST(publish(3, 7) == 1U);
-  memory.remember(sink.session.number, "a/+", *message(5, 7, now - FedMemory::kWindowMs), now);
-  BOOST_TEST(memory.empty());  // too old to be under way
-  memory.remember(sink.session.number, "a/+", *message(5, 7, now), now);
-  BOOST_TEST(publish(4, 7) == 0U);
-  BOOST_TEST(publish(5, 7) == 0U);
-  BOOST_TEST(publish(4, 8) == 1U);  // another publisher's
-  BOOST_TEST(publish(6, 7) == 1U);
-  BOOST_TEST(dispatch.counters().superseded == 2U);
-  // What another subscription owes is not kept back, until that one was fed as well.
+  const auto knows = [&](std::string_view filter, std::uint64_t sequence, std::uint64_t publisher) {
+    return dispatch.live_memory().knows(sink.session.number, filter, *message(sequence, publisher));
+  };
+  publish(3, 7);
+  BOOST_TEST(!knows("a/+", 3, 7));  // nobody waits
+  dispatch.watch_live(true);
+  publish(4, 7);
+  BOOST_TEST(knows("a/+", 4, 7));
+  BOOST_TEST(knows("a/+", 3, 7));
+  BOOST_TEST(!knows("a/+", 5, 7));
+  BOOST_TEST(!knows("a/+", 4, 8));
+  BOOST_TEST(!knows("#", 4, 7));
   sink.subscribe("#", {.qos = kQoS1});
   world.node.settle();
-  BOOST_TEST(publish(4, 7) == 1U);
-  memory.remember(sink.session.number, "#", *message(5, 7, now), now + 10);
-  BOOST_TEST(publish(4, 7) == 0U);
-  memory.tick(now + FedMemory::kWindowMs);
-  BOOST_TEST(memory.size() == 1U);  // fed again since
-  memory.tick(now + FedMemory::kWindowMs + 10);
-  BOOST_TEST(memory.empty());
-  BOOST_TEST(publish(4, 7) == 1U);
-}
-
-BOOST_AUTO_TEST_CASE(is_bounded) {
-  FedMemory memory;
-  mqtt::PublicationInfo info;
-  for (std::size_t i = 0; i < FedMemory::kMax + 10; ++i) {
-    memory.remember(i, "#", *mqtt::Publication::make(info, "t", "a", "", "x"), 1);
-  }
-  BOOST_TEST(memory.size() == FedMemory::kMax);
-  memory.tick(1 + FedMemory::kWindowMs);
-  BOOST_TEST(memory.empty());
+  publish(5, 7);
+  BOOST_TEST(knows("#", 5, 7));
+  dispatch.tick(now + LiveMemory::kWindowMs + 10);
+  BOOST_TEST(dispatch.live_memory().size() == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
