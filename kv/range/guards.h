@@ -37,8 +37,8 @@ namespace skald::range {
     "replayable")                                                                                  \
   X(133, BuryFlushed, "what a parent's children stand on is flushed before its log goes",          \
     "liveness")                                                                                    \
-  X(135, SnapshotMoves, "only a snapshot that gets further is kept alive", "liveness")             \
-  X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")
+  X(134, ReadApplied, "a read is answered when its index is applied", "linearizable")              \
+  X(135, SnapshotMoves, "only a snapshot that gets further is kept alive", "liveness")
 
 enum class Guard : int {
 #define SKALD_X(number, name, protects, checker) k##name = number,

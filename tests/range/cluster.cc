@@ -99,7 +99,9 @@ void Node::drain(std::vector<Packet>& wire, std::uint64_t now_us) {
   while (true) {
     HostReady ready = host_->take_ready();
     std::vector<RangeId> due = host_->to_rebuild();
-    for (const RangeId range : host_->to_apply()) due.push_back(range);
+    if (applies) {
+      for (const RangeId range : host_->to_apply()) due.push_back(range);
+    }
     if (ready.empty() && due.empty()) break;
     carry_out(std::move(ready), wire, now_us);
     for (const RangeId range : due) {

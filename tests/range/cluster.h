@@ -46,6 +46,7 @@ class Node {
   std::set<StoreId> peers;
   std::vector<Packet> inbox;  ///< answers to chunks, to be sent
   bool publishes = true;
+  bool applies = true;
   Status started;
 
  private:

@@ -51,6 +51,37 @@ BOOST_AUTO_TEST_CASE(stamps_grow_though_the_clock_stands) {
   }
 }
 
+/// Once a leader took ever more of what it could not apply (store world, seed 225).
+BOOST_AUTO_TEST_CASE(a_leader_that_cannot_keep_up_takes_no_more_commands) {
+  constexpr std::uint64_t kAsked = 20;
+  RangeOptions options;
+  options.unapplied_entries = 5;
+  Cluster c(1, options);
+  c.genesis(1);
+  Node& node = c.node(1);
+  node.applies = false;
+  for (std::uint64_t op = 1; op <= kAsked; ++op) {
+    DataRequest request;
+    request.id = 1000 + op;
+    request.boundary_ver = 1;
+    request.bytes = "1 " + std::to_string(op) + " a";
+    node.host().request(kFirst, request);
+    c.settle();
+  }
+  // With one more than that to apply, it is enough; the refusal is at once, and may be retried.
+  BOOST_CHECK_EQUAL(node.replies().size(), kAsked - options.unapplied_entries - 1);
+  for (const auto& [id, reply] : node.replies()) {
+    BOOST_CHECK_GT(id, 1000 + options.unapplied_entries + 1);
+    BOOST_CHECK(reply.outcome == Outcome::kBusy);
+  }
+  node.applies = true;
+  c.settle();
+  for (std::uint64_t op = 1; op <= options.unapplied_entries + 1; ++op) {
+    BOOST_CHECK(node.replies().at(1000 + op).outcome == Outcome::kDone);
+  }
+  BOOST_CHECK_EQUAL(c.write(kFirst, "a", 100).bytes, "1 6");
+}
+
 BOOST_AUTO_TEST_CASE(a_split_moves_no_data_and_survives_a_crash) {
   Cluster c(1);
   c.genesis(1);
