@@ -16,11 +16,11 @@
 
 #include "actors/auth_counters.h"
 #include "config/options.h"
-#include "mqtt/auth/directory.h"
-#include "mqtt/auth/password.h"
 #include "kv/range/reply.h"
 #include "kv/range/store_host.h"
 #include "kv/route/router.h"
+#include "mqtt/auth/directory.h"
+#include "mqtt/auth/password.h"
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/dispatch/node_routes.h"
 #include "mqtt/dist/types.h"

@@ -264,6 +264,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   void stop();
   void maybe_stopped();
 
+  codec::ReasonCode judge_filter(SessionActor& from, const topic::Filter& parsed,
+                                 std::uint32_t subscription_id);
   codec::ReasonCode subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
                                   std::uint32_t subscription_id, AckEntry ack, PendingAck& pending);
   std::uint64_t new_token(AckEntry ack, const std::string& filter, std::string adding);
@@ -310,7 +312,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   absl::flat_hash_map<std::uint64_t, inbox::Owner> evicted_for_;  // by the session that must go
   /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
   absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;
-  std::vector<SessionActor*> lazy_;  // with something to tell their inbox that nobody waits for
+  std::vector<SessionActor*> lazy_;    // with something to tell their inbox that nobody waits for
   std::vector<SessionActor*> behind_;  // with a queue to read when they have room
   session::WireForms stored_forms_;
   route::Router retain_router_;

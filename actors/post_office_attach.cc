@@ -279,8 +279,7 @@ void PostOffice::detach(SessionActor& actor) {
 /// for its place be told, once its inbox has heard of it.
 void PostOffice::leave(Leaving leaving) {
   const inbox::Name name = leaving.detach.name;
-  const std::uint64_t token =
-      leaving.evicted_for ? wait_for(DetachWait{*leaving.evicted_for}) : 0;
+  const std::uint64_t token = leaving.evicted_for ? wait_for(DetachWait{*leaving.evicted_for}) : 0;
   inbox_.submit(name, std::move(leaving.detach), token);
 }
 
@@ -298,8 +297,7 @@ void PostOffice::published(const InsertWait& wait) {
   if (leaving != leaving_.end() && wait.handed_out != 0) {
     const inbox::Detach& detach = leaving->second.detach;
     inbox_.submit(detach.name,
-                  inbox::HandedOut{detach.name, detach.incarnation, wait.handed_out,
-                                   wait.sequence},
+                  inbox::HandedOut{detach.name, detach.incarnation, wait.handed_out, wait.sequence},
                   0);
   }
   if (--found->second > 0) return;

@@ -83,11 +83,9 @@ void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending)
   session.subscribed(pending.packet_id, std::move(pending.reasons));
 }
 
-ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
-                                     std::uint32_t subscription_id, AckEntry ack,
-                                     PendingAck& pending) {
-  Session& session = from.session();
-  const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(session.limits()));
+ReasonCode PostOffice::judge_filter(SessionActor& from, const topic::Filter& parsed,
+                                    std::uint32_t subscription_id) {
+  const Session& session = from.session();
   if (!parsed.ok()) return ReasonCode::topic_filter_invalid;
   if (parsed.shared() && !session.limits().shared_available) {
     return ReasonCode::shared_subscriptions_not_supported;
@@ -101,6 +99,16 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
   if (!authority_.may(from.access(), auth::Action::subscribe, session.client_id(), parsed.filter)) {
     return ReasonCode::not_authorized;
   }
+  return ReasonCode::success;
+}
+
+ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe::Entry& entry,
+                                     std::uint32_t subscription_id, AckEntry ack,
+                                     PendingAck& pending) {
+  Session& session = from.session();
+  const topic::Filter parsed = topic::parse_filter(entry.filter, topic_limits(session.limits()));
+  const ReasonCode judged = judge_filter(from, parsed, subscription_id);
+  if (judged != ReasonCode::success) return judged;
   Session::Subscription subscription{.options = entry.options, .id = subscription_id};
   if (session.bridge()) {  // a bridge never wants its own messages back, and wants RETAIN as it was
     subscription.options.no_local = !parsed.shared();

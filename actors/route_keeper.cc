@@ -75,9 +75,9 @@ void on_passed_result(Self self, const NodeState& node, const RouteKeeperState::
   std::vector<NodeRoutes::Answer> answers;
   for (std::size_t i = 0; i < passed.waiters.size(); ++i) {
     if (passed.waiters[i].token == 0) continue;
-    answers.push_back({passed.waiters[i].loop, passed.waiters[i].token,
-                       i < reply.results.size() ? outcome_of(reply.results[i])
-                                                : SubscribeOutcome::failed});
+    answers.push_back(
+        {passed.waiters[i].loop, passed.waiters[i].token,
+         i < reply.results.size() ? outcome_of(reply.results[i]) : SubscribeOutcome::failed});
   }
   send_answers(self, node, answers);
 }
@@ -125,9 +125,8 @@ void pass_through(RouteKeeperState& state, std::uint16_t loop, const RouteWish& 
   const bool add = wish.kind == RouteWish::Kind::add;
   state.changes.changes.push_back(
       {.kind = add ? dist::RouteChange::Kind::add : dist::RouteChange::Kind::remove,
-       .route = {.tenant = std::string(wish.tenant),
-                 .filter = wish.filter,
-                 .receiver = wish.receiver}});
+       .route = {
+           .tenant = std::string(wish.tenant), .filter = wish.filter, .receiver = wish.receiver}});
   state.passed.waiters.push_back({loop, wish.token});
 }
 

@@ -1,8 +1,8 @@
 // The one way of this node to the dist range: what its loops, sessions and groups want routed.
 //
-// Transient subscribers are gathered to one route a (filter, life) by dispatch::NodeRoutes; routes of
-// group members and of inboxes pass through. Everything goes on one lane, in order. Runs on CAF's
-// workers.
+// Transient subscribers are gathered to one route a (filter, life) by dispatch::NodeRoutes; routes
+// of group members and of inboxes pass through. Everything goes on one lane, in order. Runs on
+// CAF's workers.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -42,8 +42,8 @@ struct RouteKeeperState {
 
   std::unique_ptr<dispatch::NodeRoutes> core;
   std::unique_ptr<route::Router> router;
-  dist::ChangeRoutes changes;  // of the message being handled
-  Passed passed;               // who waits for them
+  dist::ChangeRoutes changes;                                 // of the message being handled
+  Passed passed;                                              // who waits for them
   absl::flat_hash_map<std::uint64_t, Passed> sent;            // by the router's op
   absl::flat_hash_map<std::uint64_t, std::uint64_t> batches;  // op -> batch of the core
   std::uint64_t last_op = 0;

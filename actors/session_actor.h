@@ -80,9 +80,9 @@ class SessionActor final : public Pinned {
   /// What only a persistent session has here.
   struct Durable {
     absl::flat_hash_map<std::string, inbox::Subscription> subscriptions;  // by filter as subscribed
-    std::vector<inbox::Seq> finished;       // to be told to the inbox sometime
+    std::vector<inbox::Seq> finished;  // to be told to the inbox sometime
     std::vector<std::pair<std::uint16_t, std::uint64_t>> handed_out;  // likewise: id, sequence
-    bool feeding = false;                   // part of a feed is on its way to the queue
+    bool feeding = false;  // part of a feed is on its way to the queue
   };
   std::unique_ptr<Durable> durable;
 

@@ -107,8 +107,8 @@ void LogWriter::submit(store::WriteSet set, std::uint64_t commit, caf::actor who
 void LogWriter::read(store::StoreNumber number, caf::actor who) {
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({.set = {}, .commit = 0, .who = std::move(who), .read = true,
-                        .number = number});
+    waiting_.push_back(
+        {.set = {}, .commit = 0, .who = std::move(who), .read = true, .number = number});
   }
   wake_.notify_one();
 }
@@ -168,8 +168,9 @@ bool LogWriter::write_until_done(const store::WriteSet& set) {
 void LogWriter::finish(const std::deque<Job>& done) {
   for (const Job& job : done) {
     if (job.read) {
-      caf::anon_send(job.who, LogRead{std::make_shared<Result<range::HostStart>>(
-                                  read_log(*log_, job.number))});
+      caf::anon_send(
+          job.who,
+          LogRead{std::make_shared<Result<range::HostStart>>(read_log(*log_, job.number))});
     } else {
       caf::anon_send(job.who, LogSynced{job.commit});
     }

@@ -6,8 +6,8 @@
 //
 // A write that fails (a full or broken disk) poisons the log store. The thread then reopens it and
 // writes the same again, once a second, until that works: nothing is reported in between, so
-// nothing is acked, and proposals are refused as overloaded once enough waits. Entries are absolute,
-// so writing them twice is the same as once.
+// nothing is acked, and proposals are refused as overloaded once enough waits. Entries are
+// absolute, so writing them twice is the same as once.
 //
 // Bounds: what waits here is bounded by the ranges' limits of uncommitted bytes (raft/options.h).
 #pragma once

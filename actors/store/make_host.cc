@@ -57,8 +57,7 @@ std::vector<range::Boundary> first_boundaries(StoreKind kind) {
 
 void bootstrap(const NodeState& node, StoreKind kind, range::StoreHost& host,
                store::DataStore& data) {
-  const range::Genesis genesis{
-      .id = random_u64(), .stamp_us = node.clock.now_us(), .used = false};
+  const range::Genesis genesis{.id = random_u64(), .stamp_us = node.clock.now_us(), .used = false};
   for (range::Boundary& boundary : first_boundaries(kind)) {
     range::Descriptor descriptor;
     descriptor.id = RangeId{random_u64()};

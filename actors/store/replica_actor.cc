@@ -23,7 +23,7 @@ inbox::StateMachine& inbox_of(range::Range& range) {
 
 }  // namespace
 
-// -- dist -------------------------------------------------------------------------------------------
+// -- dist -----------------------------------------------------------------------------------------
 
 caf::behavior DistReplica::make_behavior() {
   return {[](Tick) {}};
@@ -34,7 +34,7 @@ void DistReplica::applied(range::Range& range) {
       static_cast<dist::Machine&>(range.machine()).machine().snapshot()));
 }
 
-// -- retain -----------------------------------------------------------------------------------------
+// -- retain ---------------------------------------------------------------------------------------
 
 caf::behavior RetainReplica::make_behavior() {
   return {[](Tick) {}};
@@ -55,7 +55,7 @@ void RetainReplica::tick(range::Range& range) {
 
 void RetainReplica::proposed(const range::Reply&) { expiring_ = false; }
 
-// -- inbox ------------------------------------------------------------------------------------------
+// -- inbox ----------------------------------------------------------------------------------------
 
 caf::behavior InboxReplica::make_behavior() {
   return {[](Tick) {}};

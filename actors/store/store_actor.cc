@@ -129,7 +129,7 @@ void StoreActor::tick() {
   maybe_flush();
 }
 
-// -- asked ------------------------------------------------------------------------------------------
+// -- asked ----------------------------------------------------------------------------------------
 
 void StoreActor::request(const RangeRequests& requests) {
   if (!host_) return;  // lanes ask again
@@ -217,8 +217,8 @@ void StoreActor::answer(const range::RangeReady::Answer& answer) {
   }
   const auto there = std::find_if(replies_.begin(), replies_.end(),
                                   [&](const auto& one) { return one.first == ask.who; });
-  RangeReplies& replies =
-      there != replies_.end() ? there->second
+  RangeReplies& replies = there != replies_.end()
+                              ? there->second
                               : replies_.emplace_back(ask.who, RangeReplies{kind_, {}}).second;
   replies.replies.emplace_back(ask.id, answer.reply);
 }
@@ -267,7 +267,7 @@ range::Range* StoreActor::range_of(std::string_view key) {
   return nullptr;
 }
 
-// -- a round ----------------------------------------------------------------------------------------
+// -- a round --------------------------------------------------------------------------------------
 
 void StoreActor::on_round() noexcept {
   enter();
@@ -345,9 +345,10 @@ void StoreActor::rebuild(range::Range& range) {
     }
     return at->status();
   };
-  Status status = each({{{}, record.local_space}}, [&](std::string_view key, std::string_view value) {
-    return range.rebuild_local(key, value);
-  });
+  Status status =
+      each({{{}, record.local_space}}, [&](std::string_view key, std::string_view value) {
+        return range.rebuild_local(key, value);
+      });
   if (status) {
     status = each(record.extents, [&](std::string_view key, std::string_view value) {
       const range::Record one{key, value};
@@ -416,7 +417,7 @@ void StoreActor::tell_ready() {
   send(node_actor_, std::move(ready));
 }
 
-// -- disks ------------------------------------------------------------------------------------------
+// -- disks ----------------------------------------------------------------------------------------
 
 void StoreActor::maybe_flush() {
   if (in_memory_) {

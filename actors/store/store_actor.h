@@ -51,8 +51,7 @@ struct StoreSetup {
 /// A host over what `log` and `data` hold, or the first ranges of a new store. An Error is for the
 /// operator.
 Result<std::unique_ptr<range::StoreHost>> make_host(const NodeState& node, StoreKind kind,
-                                                    range::HostStart found,
-                                                    store::DataStore& data);
+                                                    range::HostStart found, store::DataStore& data);
 
 class StoreActor final : public Pinned, private Loop::Client {
  public:
@@ -62,7 +61,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   caf::behavior make_behavior() override;
   void on_exit() override;
 
-  // -- for the replicas of this store ---------------------------------------------------------------
+  // -- for the replicas of this store -------------------------------------------------------------
 
   NodeState& node() { return node_; }
   StoreKind kind() const { return kind_; }
@@ -131,7 +130,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   std::vector<EndedRoutes> ended_routes_;
   std::size_t unflushed_bytes_ = 0;
   std::size_t freed_bytes_ = 0;  // of the log, since memory was last given back
-  std::uint64_t erased_ = 0;  // keys, since the last compaction
+  std::uint64_t erased_ = 0;     // keys, since the last compaction
   std::uint64_t flushed_ms_ = 0;
   bool flushing_ = false;
   bool told_ready_ = false;

@@ -10,7 +10,6 @@ namespace skald {
 
 }  // namespace skald
 
-#define SKALD_ASSERT(condition)         \
-  (__builtin_expect(!!(condition), 1)   \
-       ? static_cast<void>(0)           \
-       : ::skald::assertion_failed(#condition, __FILE__, __LINE__))
+#define SKALD_ASSERT(condition)                              \
+  (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) \
+                                      : ::skald::assertion_failed(#condition, __FILE__, __LINE__))

@@ -37,8 +37,7 @@ class LiveMemory {
                 mqtt::TimeMs now_ms);
   /// The session `number` has had the message, or a later one of its publisher, because of
   /// `filter`.
-  bool knows(std::uint64_t number, std::string_view filter,
-             const mqtt::Publication& message) const;
+  bool knows(std::uint64_t number, std::string_view filter, const mqtt::Publication& message) const;
   /// Forgets what is old enough.
   void tick(mqtt::TimeMs now_ms);
 

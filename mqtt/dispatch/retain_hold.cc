@@ -27,9 +27,9 @@ std::uint64_t RetainHold::hold(std::uint64_t session, mqtt::PublicationRef publi
 RetainHold::Held& RetainHold::find(std::uint64_t session, std::uint64_t number) {
   const auto line = lines_.find(session);
   SKALD_ASSERT(line != lines_.end());
-  const auto held = std::lower_bound(
-      line->second.begin(), line->second.end(), number,
-      [](const Held& one, std::uint64_t wanted) { return one.number < wanted; });
+  const auto held =
+      std::lower_bound(line->second.begin(), line->second.end(), number,
+                       [](const Held& one, std::uint64_t wanted) { return one.number < wanted; });
   SKALD_ASSERT(held != line->second.end() && held->number == number && held->awaits > 0);
   return *held;
 }

@@ -47,8 +47,7 @@ class RetainHold {
   };
   /// A publish that waits, for the store if it is retained, for accepted(), or only for those
   /// before it. What must be stored comes back through take_to_store().
-  std::uint64_t hold(std::uint64_t session, mqtt::PublicationRef publication,
-                     const Manner& manner);
+  std::uint64_t hold(std::uint64_t session, mqtt::PublicationRef publication, const Manner& manner);
 
   /// When the oldest retained publish came that is held here; all ones: none is.
   mqtt::TimeMs oldest_ms() const {

@@ -125,7 +125,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // -- input ------------------------------------------------------------------------------------
+  // -- input --------------------------------------------------------------------------------------
 
   /// Takes the packet at the head of `in`. Views handed out are valid until the bytes of `in` go.
   Step receive(std::string_view in, mqtt::TimeMs now_ms);

@@ -116,9 +116,7 @@ Stored Session::send_stored(WireForms& forms, const Delivery& delivery, Seq seq)
   return Stored::sent;
 }
 
-bool Session::is_behind_in_queue() const {
-  return persistent_ && persistent_->out.behind();
-}
+bool Session::is_behind_in_queue() const { return persistent_ && persistent_->out.behind(); }
 
 /// Less may wait for the socket than makes a session count as behind: the inbox keeps the rest, and
 /// nobody has to wait for it.

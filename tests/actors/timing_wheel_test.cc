@@ -17,8 +17,8 @@ constexpr std::uint64_t kTurn = kTick * TimingWheel::kSlots;
 BOOST_AUTO_TEST_SUITE(timing_wheel)
 
 BOOST_AUTO_TEST_CASE(fires_with_the_tick_at_or_after_the_deadline) {
-  const std::uint64_t deadlines[] = {0,     999,   1000,         1001,         1099,
-                                     1100,  1101,  50'000,       1000 + kTurn, 1001 + kTurn,
+  const std::uint64_t deadlines[] = {0,     999,  1000,         1001,         1099,
+                                     1100,  1101, 50'000,       1000 + kTurn, 1001 + kTurn,
                                      99999, 6000, 3 * kTurn + 7};
   for (const std::uint64_t deadline : deadlines) {
     TimingWheel wheel(1000);

@@ -52,8 +52,9 @@ def fill(port, count):
     for first in range(0, count, window):
         number = min(window, count - first)
         client.sendall(b"".join(
-            packet(0x33, text(b"retained/%d/%d" % (i % 1000, i)) + struct.pack(">H", 1 + i - first) +
-                   b"x" * 64) for i in range(first, first + number)))
+            packet(0x33, text(b"retained/%d/%d" % (i % 1000, i)) +
+                   struct.pack(">H", 1 + i - first) + b"x" * 64)
+            for i in range(first, first + number)))
         left = 4 * number
         while left:
             left -= len(client.recv(left))
@@ -94,8 +95,8 @@ def main():
         node, port, _ = start(program, data)
         print(f"stored {count} retained messages, QoS 1: {fill(port, count):.0f}/s")
         probe = subprocess.Popen(
-            [program, "bench", "pair", "-n", "1", "-q", "1", "-r", "500", "-d", "4", "-p", str(port),
-             "--quiet", "-t", "probe/%i"], stdout=subprocess.PIPE, text=True)
+            [program, "bench", "pair", "-n", "1", "-q", "1", "-r", "500", "-d", "4", "--quiet",
+             "-p", str(port), "-t", "probe/%i"], stdout=subprocess.PIPE, text=True)
         time.sleep(1.0)  # the probe is under way; it measures for seconds
         got, took = take_all(port, count)
         print(f"# got {got} of {count} in {took:.2f} s")

@@ -207,8 +207,10 @@ def counted(rows):
 
 def conformance_page(tables):
     out = ["# Conformance", "",
-           "Every normative statement of MQTT 3.1.1 and 5.0 (appendix B of each), in our words, and",
-           "the tests that show it. Made by `tests/conformance/conformance.py write` from the files",
+           "Every normative statement of MQTT 3.1.1 and 5.0 (appendix B of each), in our words, "
+           "and",
+           "the tests that show it. Made by `tests/conformance/conformance.py write` from the "
+           "files",
            "beside it, which say what the columns mean; a test fails when this page is not theirs.",
            ""]
     for name, rows in tables:

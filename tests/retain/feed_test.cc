@@ -351,10 +351,10 @@ BOOST_AUTO_TEST_CASE(behind_a_retained_one) {
 /// What waits for its inbox and for the store leaves when both are done, and keeps its place.
 BOOST_AUTO_TEST_CASE(accepted_and_stored) {
   RetainHold hold;
-  const auto first = hold.hold(
-      1, make({.sequence = 1, .retain = false}), {.ticket = 1, .packet_id = 7, .accept = true});
-  const auto second = hold.hold(
-      1, make({.sequence = 2, .retain = true}), {.ticket = 2, .packet_id = 8, .accept = true});
+  const auto first = hold.hold(1, make({.sequence = 1, .retain = false}),
+                               {.ticket = 1, .packet_id = 7, .accept = true});
+  const auto second = hold.hold(1, make({.sequence = 2, .retain = true}),
+                                {.ticket = 2, .packet_id = 8, .accept = true});
   hold.hold(1, make({.sequence = 3, .retain = false}), {.ticket = 3});
   BOOST_CHECK_EQUAL(hold.take_to_store().size(), 1U);
   BOOST_CHECK(hold.stored({StoreResult::done}).empty());
@@ -381,11 +381,13 @@ BOOST_AUTO_TEST_CASE(random_lines) {
       const std::uint64_t session = random.below(8);
       const bool more = step < 300;
       if (more && random.one_in(3)) {
-        hold.hold(session, make({.sequence = ++sequence, .retain = true}), {.ticket = std::nullopt});
+        hold.hold(session, make({.sequence = ++sequence, .retain = true}),
+                  {.ticket = std::nullopt});
         sent_by[session].push_back(sequence);
         results[sequence] = random.one_in(4) ? StoreResult::quota : StoreResult::done;
       } else if (more && hold.holds(session)) {
-        hold.hold(session, make({.sequence = ++sequence, .retain = false}), {.ticket = std::nullopt});
+        hold.hold(session, make({.sequence = ++sequence, .retain = false}),
+                  {.ticket = std::nullopt});
         sent_by[session].push_back(sequence);
       }
       if (random.one_in(3)) {
