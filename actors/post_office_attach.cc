@@ -125,7 +125,7 @@ void PostOffice::on_state(const SessionStateFound& found) {
   if (attaching == attaching_.end()) return;
   SessionActor* actor = attaching->second.actor;
   if (!found.state) {  // fenced since, or the range has moved: the client will try again
-    actor->refuse(ReasonCode::server_unavailable, End::server_busy);
+    actor->overtaken();
     return;
   }
   attaching_.erase(attaching);
@@ -207,7 +207,7 @@ void PostOffice::evict(const inbox::Evict& evict) {
   if (actor->session().state() == Session::State::connected) {
     actor->close(ReasonCode::session_taken_over, End::taken_over);  // [MQTT-3.1.4-3]
   } else {
-    actor->refuse(ReasonCode::server_busy, End::taken_over);
+    actor->overtaken();
   }
 }
 

@@ -244,6 +244,14 @@ void SessionActor::refuse(codec::ReasonCode reason, End end) {
   if (!processing_) linger();
 }
 
+/// No CONNACK: what its inbox has done cannot be taken back, so a refusal would not be true, and
+/// its will may be on its way.
+void SessionActor::overtaken() {
+  if (session_.state() != Session::State::connecting) return;
+  session_.connection_lost(End::taken_over);
+  if (!processing_) linger();
+}
+
 void SessionActor::granted(const inbox::SessionState* state) {
   if (session_.state() != Session::State::connecting) return;
   office_.accept_session(*this, state);

@@ -50,6 +50,8 @@ class SessionActor final : public Pinned {
   void granted(const inbox::SessionState* state);
   /// CONNACK with an error, then the end.
   void refuse(codec::ReasonCode reason, session::End end);
+  /// The session went to a newer connection before this one had its answer.
+  void overtaken();
   /// Writes what the session has for the client; ends the connection when that was the last.
   void flush();
   /// Its publishes may go on.

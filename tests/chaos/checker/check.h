@@ -27,6 +27,9 @@ struct Options {
   bool promise_at_pubcomp = false;
   /// Wills of sessions that end with their connection may be lost by a kill (not so in Skald).
   bool weak_wills = false;
+  /// A publish of QoS 2 that its publisher repeats after a kill may go to a second member of a
+  /// group.
+  bool weak_groups = false;
   /// Steps of the linearizability search per topic; beyond it the topic is excused.
   std::uint64_t search_steps = 20'000'000;
   std::uint32_t max_details = 10;

@@ -24,6 +24,7 @@ constexpr const char* kUsage =
     "  --close-grace-ms N     (5000) from a takeover to the old connection's end\n"
     "  --promise-at-pubcomp   QoS 2 is promised by PUBCOMP, not by PUBREC\n"
     "  --weak-wills           a kill may lose wills of sessions with expiry 0\n"
+    "  --weak-groups          QoS 2 repeated after a kill may reach a second member of a group\n"
     "  --search-steps N       (20000000) of the linearizability search, per topic\n"
     "  --details N            (10) violations shown per invariant\n";
 
@@ -57,6 +58,8 @@ Result<CommandLine> parse(const std::vector<std::string>& args) {
       out.options.promise_at_pubcomp = true;
     } else if (arg == "--weak-wills") {
       out.options.weak_wills = true;
+    } else if (arg == "--weak-groups") {
+      out.options.weak_groups = true;
     } else if (arg.starts_with("--")) {
       if (++i == args.size()) return Error{arg + " needs a value"};
       const std::uint64_t number = std::strtoull(args[i].c_str(), nullptr, 10);

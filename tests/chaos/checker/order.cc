@@ -116,6 +116,8 @@ class Order {
         break;
       }
     }
+    // A member of a group gets what others could not take, in between.
+    if (only_shared(model_, m.topic, model_.session_of(e.connection))) return;
     // Sent again by its publisher, it may stand twice in the queue, each copy in its order
     // [MQTT-4.3.2]: nothing tells which of the two this is.
     if (m.qos == 1 && m.last_sent != m.first) {

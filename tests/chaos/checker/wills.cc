@@ -100,6 +100,11 @@ class Wills {
 
   /// What the client's return does to a will that waits.
   void returned(std::uint32_t index, Verdict& v, std::uint64_t delay, std::uint64_t low) const {
+    // A CONNECT that nobody waits for any more may still be in the broker's socket, and come next.
+    if (unanswered_before(index)) {
+      v.expect = Expect::kMay;
+      v.earliest = low;
+    }
     const auto& all = model_.sessions[model_.session_of(index)].connections;
     auto it = std::upper_bound(all.begin(), all.end(), index, [this](auto a, auto b) {
       return model_.history.connections[a].connect < model_.history.connections[b].connect;
@@ -126,6 +131,20 @@ class Wills {
       }
       return;
     }
+  }
+
+  /// An earlier connection of the client never had its CONNACK, and it is not long ago.
+  bool unanswered_before(std::uint32_t index) const {
+    const Connection& c = model_.history.connections[index];
+    for (const std::uint32_t other : model_.sessions[c.session].connections) {
+      const ConnectionInfo& info = model_.connections[other];
+      if (info.connack != kNone || model_.history.connections[other].connect >= c.connect) continue;
+      if (info.close == kNone ||
+          plus(model_.time(info.close), model_.options.kill_grace_us) > model_.time(c.connect)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   bool stopped(std::uint64_t time) const {

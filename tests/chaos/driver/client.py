@@ -97,8 +97,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport):
         self._transport = transport
         s = self.store
+        # In 3.1.1 a clean session ends with its connection.
+        expiry = 0 if self.clean and s.version < 5 else s.expiry
         text = "connect c=%d id=%s v=%d clean=%d exp=%d rm=%d" % (
-            self.number, escape(s.client), s.version, self.clean, s.expiry, s.receive_maximum)
+            self.number, escape(s.client), s.version, self.clean, expiry, s.receive_maximum)
         if s.login:
             text += " tn=" + escape(s.login[0])
         will = self.will
