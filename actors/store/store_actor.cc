@@ -21,7 +21,10 @@ constexpr std::size_t kApplyBytes = 256 << 10;
 constexpr std::size_t kFlushAfterBytes = 64 << 20;
 constexpr std::uint64_t kFlushAfterMs = 10 * 60 * 1000;
 constexpr std::uint64_t kCompactAfterErased = 200'000;
-constexpr std::size_t kTrimAfterBytes = 8 << 20;
+/// The log of a busy moment is in memory until the flush; when all is quiet again it goes.
+constexpr std::size_t kFlushIdleBytes = 256 << 10;
+constexpr std::uint64_t kIdleMs = 3000;
+constexpr std::size_t kTrimAfterBytes = 1 << 20;
 constexpr std::uint64_t kReopenAfterMs = 1000;
 constexpr int kStepsPerRound = 8;
 /// Routes of an ended life that go in one command.
@@ -299,6 +302,7 @@ bool StoreActor::carry_out(range::HostReady ready) {
   }
   if (!ready.log.empty()) {
     unflushed_bytes_ += weight(ready.log);
+    written_ms_ = now_ms_;
     log_.submit(std::move(ready.log), ready.commit, caf::actor_cast<caf::actor>(ctrl()));
   }
   for (const auto& one : ready.replies) answer(one);
@@ -428,7 +432,8 @@ void StoreActor::maybe_flush() {
   }
   const bool much = unflushed_bytes_ >= kFlushAfterBytes;
   const bool long_ago = unflushed_bytes_ > 0 && now_ms_ - flushed_ms_ >= kFlushAfterMs;
-  if (flushing_ || (!much && !long_ago)) return;
+  const bool idle = unflushed_bytes_ >= kFlushIdleBytes && now_ms_ - written_ms_ >= kIdleMs;
+  if (flushing_ || (!much && !long_ago && !idle)) return;
   flushing_ = true;
   flushed_ms_ = now_ms_;
   freed_bytes_ += std::exchange(unflushed_bytes_, 0);

@@ -132,6 +132,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   std::size_t freed_bytes_ = 0;  // of the log, since memory was last given back
   std::uint64_t erased_ = 0;     // keys, since the last compaction
   std::uint64_t flushed_ms_ = 0;
+  std::uint64_t written_ms_ = 0;
   bool flushing_ = false;
   bool told_ready_ = false;
   bool recovering_ = false;

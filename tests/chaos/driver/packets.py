@@ -82,7 +82,7 @@ def read_properties(data, at):
 
 
 def connect(version, client, clean, expiry, receive_maximum, will, keep_alive=60, login=None):
-    """`will`: None or with topic, payload, qos, retain, delay, expiry; `login`: (user, password)."""
+    """`will`: None or with topic, payload, qos, retain, delay, expiry; `login`: user, password."""
     flags = (2 if clean else 0) | (0xC0 if login else 0)
     if will:
         flags |= 4 | (will.qos << 3) | (32 if will.retain else 0)
