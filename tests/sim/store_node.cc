@@ -190,7 +190,7 @@ void StoreNode::receive(const range::Packet& packet) {
 void StoreNode::on_chunk(const range::SnapshotChunk& chunk, range::StoreId from) {
   range::SnapshotChunk damaged;
   const range::SnapshotChunk* seen = &chunk;
-  if (random_.chance(options_.damage_per_mille, 1000) && !chunk.items.empty()) {
+  if (!calm_ && random_.chance(options_.damage_per_mille, 1000) && !chunk.items.empty()) {
     damaged = chunk;
     ++counters_.damaged;
     std::string& value = damaged.items.front().value;
@@ -384,6 +384,9 @@ void StoreNode::rebuild(range::Range& range) {
   publish_later(range.key().range);
 }
 
-void StoreNode::calm() { disk_.calm(); }
+void StoreNode::calm() {
+  calm_ = true;
+  disk_.calm();
+}
 
 }  // namespace skald::sim

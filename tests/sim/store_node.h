@@ -164,6 +164,7 @@ class StoreNode {
   Micros paused_until_ = 0;
   std::deque<std::function<void()>> deferred_;
   bool draining_ = false;
+  bool calm_ = false;  ///< the faults have ended
   bool apply_held_ = false;
   bool flush_held_ = false;
   Counters counters_;
