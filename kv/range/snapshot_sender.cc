@@ -84,21 +84,21 @@ void SnapshotSenders::on_ack(const SnapshotAck& ack, std::uint64_t now_us) {
     running_.erase(found);
     return;
   }
+  // For Raft any word will do: what gets no further is given up here.
+  out_.progress.emplace_back(ack.range, ack.from);
+  if (!SKALD_GUARD(Guard::kSnapshotMoves)) running.heard_us = now_us;
   if (ack.status == SnapshotAck::Status::kLater) {
     if (running.acked > 0) return;  // an old first chunk was asked about once more
     rewind(running);
     running.wait_until_us = now_us + options_.retry_us;
     return;
   }
-  const std::uint64_t before = running.acked;
   while (running.acked < ack.next && running.positions.size() > 1) {
     ++running.acked;
     running.positions.pop_front();
+    running.heard_us = now_us;
   }
   running.next = std::max(running.next, running.acked);
-  if (running.acked == before && SKALD_GUARD(Guard::kSnapshotMoves)) return;
-  running.heard_us = now_us;
-  out_.progress.emplace_back(ack.range, ack.from);
 }
 
 /// From the last acked chunk again.
