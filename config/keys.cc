@@ -55,7 +55,8 @@ constexpr Key kKeys[] = {
   {"node", "workers", in<kNode, &N::workers>, 0, 1024, "",
    "threads of the actor scheduler; 0 = half of the cores", {}},
   {"node", "data_dir", in<kNode, &N::data_dir>, 0, kMaxPath, "",
-   "the node's directory: identity, log and data; empty = all in memory, a new node at each start", {}},
+   "the node's directory: identity, log and data; empty = all in memory, a new node at each start",
+   {}},
 
   {"listener", "bind", in_listener<&Listener::bind>, 1, 64, "",
    "IPv4 or IPv6 address; `0.0.0.0` or `::` for all", {}},
