@@ -101,7 +101,10 @@ void PostOffice::insert_into_inboxes(const mqtt::PublicationView& publication,
                                      SessionActor* publisher, InsertWait wait) {
   inbox::Client::Manner manner;
   const bool durable = publisher != nullptr && publisher->session().persistent();
-  manner.once = wait.intent_range || (durable && publication.info.qos == QoS::exactly_once);
+  // What was accepted comes again from a client that came back, also when its connection had ended
+  // before this was handed out.
+  manner.once = wait.intent_range || wait.handed_out != 0 ||
+                (durable && publication.info.qos == QoS::exactly_once);
   manner.done_below = durable ? publisher->session().lowest_open_sequence() : 0;
   wait.give_up_ms = now_ms_ + kInsertMs;
   if (publisher != nullptr && wait.lent == 0) {

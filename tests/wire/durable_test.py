@@ -234,6 +234,34 @@ def test_qos_2_repeated_on_a_connection_that_comes_at_once(broker):
 
 
 @BOTH
+def test_qos_2_of_a_connection_that_broke_before_pubrec(broker):
+    """What was accepted and is handed out when nobody is there is known when it comes again."""
+    clear(broker, "broke")
+    clear(broker, "reader")
+    reader = durable(broker, "reader", 4)
+    reader.exchange(subscribe(1, ("bk/#", 1), version=4), suback(1, 1, version=4))
+    leave(durable(broker, "broke", 4))
+    for i in range(30):
+        client = durable(broker, "broke", 4, present=1)
+        client.send(*(publish("bk/x", f"{i}.{n}", 2, n, 4) for n in range(1, 21)))
+        client.close()
+        client = durable(broker, "broke", 4, present=1)
+        client.send(*(publish("bk/x", f"{i}.{n}", 2, n, 4, dup=True) for n in range(1, 21)))
+        client.expect(*(pubrec(n) for n in range(1, 21)))
+        client.send(*(pubrel(n) for n in range(1, 21)))
+        client.expect(*(pubcomp(n) for n in range(1, 21)))
+        leave(client)
+        send(broker, "bk/end", 1, "end")
+        got = []
+        while not got or got[-1] != b"end":
+            packet = reader.next()
+            got.append(packet.payload)
+            reader.send(puback(packet.packet_id))
+        equal(got, [b"%d.%d" % (i, n) for n in range(1, 21)] + [b"end"])
+    leave(reader)
+
+
+@BOTH
 def test_identifiers_in_use_are_not_given_again(broker):
     """New messages after a return keep away from the ids that are still open [MQTT-2.2.1-4]."""
     clear(broker, "ids")

@@ -59,7 +59,9 @@ class Wills {
            model_.event(info.close).has(kByServer));
       if (d.reason != 4) {
         // The end of another connection of the id may have come first.
-        v.expect = sure && next_connect(index) > d.time_us ? Expect::kMustNot : Expect::kMay;
+        // Nothing orders a DISCONNECT and the CONNECT of another connection on their ways.
+        v.expect =
+            sure && next_connect(index) > plus(d.time_us, eps) ? Expect::kMustNot : Expect::kMay;
         return v;
       }
     }
