@@ -100,6 +100,12 @@ struct LogRead {
 struct DataFlushed {
   Status status;
 };
+/// Background -> store: a piece of the data is compacted, or garbage of it collected; `worth`: what
+/// should be compacted for it.
+struct DataTidied {
+  Status status;
+  std::optional<store::Garbage> worth;
+};
 /// Store -> node, once: every range leads and is rebuilt. `ended`: the newest life of this node
 /// that the store knows to be over.
 struct StoreReady {
@@ -256,6 +262,7 @@ CAF_ADD_TYPE_ID(skald, (skald::actors::RangeReplies))
 CAF_ADD_TYPE_ID(skald, (skald::actors::LogSynced))
 CAF_ADD_TYPE_ID(skald, (skald::actors::LogRead))
 CAF_ADD_TYPE_ID(skald, (skald::actors::DataFlushed))
+CAF_ADD_TYPE_ID(skald, (skald::actors::DataTidied))
 CAF_ADD_TYPE_ID(skald, (skald::actors::StoreReady))
 CAF_ADD_TYPE_ID(skald, (skald::actors::EndLifeEverywhere))
 CAF_ADD_TYPE_ID(skald, (skald::actors::LoopParcel))
@@ -289,6 +296,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::RangeReplies)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::LogSynced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::LogRead)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::DataFlushed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::DataTidied)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::StoreReady)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::EndLifeEverywhere)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::LoopParcel)

@@ -9,6 +9,7 @@
 #include <caf/send.hpp>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -102,7 +103,13 @@ class Node {
       sockets.push_back(std::move(*socket));
     }
     if (Status opened = open_stores(); !opened) return opened;
-    begin_life();
+    if (!begin_life()) {
+      // Nobody was served, nothing acknowledged: there is nothing to end in order.
+      spdlog::error("told to end before the disk took what a start has to write");
+      stop_logging();
+      std::_Exit(1);
+    }
+    watch_disk();
     const std::vector<ListeningSocket> named = sockets;
     spawn_all(std::move(sockets));
     for (auto& loop : loops_) loop->start();
@@ -184,6 +191,7 @@ class Node {
     main_->receive([&](const caf::down_msg& down) { dead = name_of(down.source); },
                    caf::after(patience) >> [] {});
     caf::anon_send(state_.route_keeper, Tick{});
+    watch_disk();
     return dead;
   }
 
@@ -232,7 +240,7 @@ class Node {
       if (!opened_log) return opened_log.error();
       log = std::move(*opened_log);
     }
-    log_writer_ = std::make_unique<LogWriter>(std::move(log));
+    log_writer_ = std::make_unique<LogWriter>(std::move(log), background_);
     std::vector<std::shared_ptr<StoreSetup>> setups;
     for (const StoreKind kind : kStores) {
       auto data = open_data(kind);
@@ -264,21 +272,62 @@ class Node {
     return {};
   }
 
-  /// Every range leads; what an earlier life of this node had is over before this one serves.
-  void begin_life() {
+  /// Every range leads; what an earlier life of this node had is over before this one serves. As
+  /// long as the disk refuses, this waits, for a disk with room or for a signal to end.
+  bool begin_life() {
     LifeNumber ended;
-    for (std::size_t left = std::size(kStores); left > 0; --left) {
-      main_->receive([&](StoreReady& ready) {
-        ended = std::max(ended, ready.ended);
-        state_.ranges[index(ready.store)] = std::move(ready.ranges);
-      });
-    }
+    const bool ready = wait_for_stores<StoreReady>([&](StoreReady& store) {
+      ended = std::max(ended, store.ended);
+      state_.ranges[index(store.store)] = std::move(store.ranges);
+    });
+    if (!ready) return false;
     state_.life.number = LifeNumber{std::max(state_.clock.now_ms(), ended.value + 2)};
     const Life before{state_.life.node, LifeNumber{state_.life.number.value - 1}};
     for (const caf::actor& store : stores()) main_->send(store, EndLifeEverywhere{before});
-    for (std::size_t left = std::size(kStores); left > 0; --left) {
-      main_->receive([](EndLifeEverywhere) {});
+    return wait_for_stores<EndLifeEverywhere>([](EndLifeEverywhere&) {});
+  }
+
+  template <class Message>
+  bool wait_for_stores(const std::function<void(Message&)>& each) {
+    for (std::size_t left = std::size(kStores); left > 0;) {
+      main_->receive(
+          [&](Message& message) {
+            --left;
+            each(message);
+          },
+          caf::after(std::chrono::milliseconds(200)) >> [] {});
+      sigset_t pending;
+      sigpending(&pending);
+      if (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1) {
+        return false;
+      }
     }
+    return true;
+  }
+
+  /// Full before it is full: what the stores have in memory needs room to be flushed, and a client
+  /// that acknowledges must be able to make some. Room comes back with a little to spare, or every
+  /// message would change it.
+  void watch_disk() {
+    if (!data_) return;
+    const bool failing = log_writer_->failing() || state_.stores_failing > 0;
+    const std::int64_t free = store::free_bytes(state_.options.node.data_dir);
+    const auto reserve = static_cast<std::int64_t>(state_.options.node.disk_reserve_bytes);
+    const std::int64_t enough = disk_low_ ? reserve + reserve / 8 : reserve;
+    const bool low = free >= 0 && free < enough;
+    if (low != std::exchange(disk_low_, low)) {
+      if (low) {
+        spdlog::error(
+            "{}: {} MB left, less than node.disk_reserve_bytes: messages that would be kept are "
+            "refused until there is room",
+            state_.options.node.data_dir, free >> 20);
+      } else {
+        spdlog::warn("{}: {} MB left: messages are kept again", state_.options.node.data_dir,
+                     free >> 20);
+      }
+    }
+    state_.disk_failing = failing;
+    state_.disk_full = failing || low;
   }
 
   void spawn_all(std::vector<ListeningSocket> sockets) {
@@ -322,6 +371,7 @@ class Node {
       main_->receive([&](const Stopped&) { --left; },
                      [&](const caf::down_msg& down) { forget(down.source); },
                      caf::after(std::chrono::milliseconds(100)) >> [] {});
+      watch_disk();
     }
     return left == 0;
   }
@@ -355,6 +405,7 @@ class Node {
   std::vector<std::pair<caf::actor_addr, std::string>> watched_;
   std::uint64_t descriptors_ = 0;
   std::uint64_t rules_version_ = 0;
+  bool disk_low_ = false;
   caf::scoped_actor main_;
 };
 

@@ -63,6 +63,12 @@ struct NodeState {
   std::vector<std::atomic<std::uint64_t>> retained_held;
   std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
 
+  /// The disk refuses writes, or has little room left: nothing is taken that would have to be kept.
+  std::atomic<bool> disk_full{false};
+  /// The disk refuses writes: nothing that must be committed will be, for now.
+  std::atomic<bool> disk_failing{false};
+  std::atomic<unsigned> stores_failing{0};  // whose data is not open
+
   // Addresses, set while wiring.
   std::vector<caf::actor> post_offices;
   caf::actor route_keeper;

@@ -115,6 +115,7 @@ void PostOffice::tick() {
   for (const std::uint64_t session : std::exchange(feeds_waiting_, {})) feed_ready(session);
   give_up_waiting();
   if (!evicting_.empty()) stop_evicting();
+  if (node_.disk_failing) refuse_attaching();
 }
 
 // -- connections
@@ -219,6 +220,7 @@ void PostOffice::publish(SessionActor& from) {
     if (!told) from.close(ReasonCode::quota_exceeded, End::quota);  // 3.x cannot hear of it
     return;
   }
+  if (is_refused_by_disk(from)) return refuse_by_disk(from);
   if (must_hold(from)) {
     hold(from);
     return;
@@ -226,6 +228,9 @@ void PostOffice::publish(SessionActor& from) {
   const dispatch::PublishResult result = dispatch_.publish(publication, &session, now_ms_);
   if (!result.pending) {
     session.acknowledge(result.matched ? ReasonCode::success : ReasonCode::no_matching_subscribers);
+  } else if (node_.disk_full) {
+    static_cast<void>(dispatch_.take_inserts());
+    refuse_by_disk(from);
   } else {
     InsertWait wait{.session = from.session_id};
     if (publication.info.qos != codec::QoS::at_most_once) wait.ticket = session.defer_acknowledge();
@@ -366,7 +371,9 @@ void PostOffice::stop() {
 }
 
 void PostOffice::maybe_stopped() {
-  const bool busy = !connections_.empty() || inbox_.waiting_bytes() > 0 || !waits_.empty();
+  // What a disk that refuses keeps from being committed is as after a crash.
+  const bool waits = inbox_.waiting_bytes() > 0 || !waits_.empty();
+  const bool busy = !connections_.empty() || (waits && !node_.disk_failing);
   if (busy || stop_asked_by_ == nullptr) return;
   const auto asked = caf::actor_cast<caf::actor>(std::exchange(stop_asked_by_, nullptr));
   caf::anon_send(asked, Stopped{"post office " + std::to_string(loop().index())});

@@ -87,6 +87,7 @@ class PostOffice final : public Pinned, private Loop::Client {
     std::uint64_t bytes_sent = 0;
     std::uint64_t connections_total = 0;
     std::uint64_t connections_refused = 0;  // at the limit of connections
+    std::uint64_t refused_disk_full = 0;    // publishes that would have had to be kept
     std::uint64_t dropped_inbox_full = 0;   // no room in a persistent session's queue
     std::uint64_t stale_routes = 0;         // an inbox that has ended was still routed to
   };
@@ -177,6 +178,7 @@ class PostOffice final : public Pinned, private Loop::Client {
     SessionActor* actor = nullptr;
     inbox::OperationResult result{};
     mqtt::TimeMs evicting_until_ms = 0;  // 0: nobody has to go first
+    mqtt::TimeMs since_ms = 0;
   };
 
   void on_round() noexcept override;
@@ -214,6 +216,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   void deliver_unlogged();
   void be_lazy(SessionActor& actor);
   void stop_evicting();
+  void refuse_attaching();
   dist::Receiver route_of(const SessionActor& actor, const topic::Filter& parsed,
                           const inbox::Subscription& subscription) const;
   codec::ReasonCode unsubscribe_inbox(SessionActor& from, const std::string& filter,
@@ -241,6 +244,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   void hand_out(mqtt::PublicationView& publication, SessionActor* publisher, InsertWait wait);
   void settle_publish(const InsertWait& wait, codec::ReasonCode reason);
   void give_up_waiting();
+  bool is_refused_by_disk(const SessionActor& from) const;
+  void refuse_by_disk(SessionActor& from);
   void settle_pressed(session::Session& publisher);
   void acknowledge_subscriptions(session::Session& session, PendingAck pending);
   void start_feed(session::Session& session, const retain::Feed::Wanted& wanted);

@@ -20,6 +20,8 @@ using session::Session;
 namespace {
 
 constexpr std::uint64_t kEvictMs = 2000;
+/// How long a client may wait for a disk that refuses.
+constexpr std::uint64_t kAttachMs = 5000;
 
 }  // namespace
 
@@ -39,7 +41,7 @@ void PostOffice::attach_session(SessionActor& actor) {
   }
   session.set_client_id(client_id);
   actor.access().rights = nullptr;  // of the id that the client has not chosen
-  attaching_.emplace(id, Attaching{.actor = &actor});
+  attaching_.emplace(id, Attaching{.actor = &actor, .since_ms = now_ms_});
   const std::string& tenant = actor.identity()->tenant;
   inbox::Attach attach;
   attach.name = {tenant, std::move(client_id)};
@@ -222,6 +224,18 @@ void PostOffice::on_evicted(const Evicted& evicted) {
   const auto found = attaching_.find(evicted.owner.session);
   if (found != attaching_.end() && found->second.evicting_until_ms != 0) {
     proceed(evicted.owner.session);
+  }
+}
+
+/// Nothing can be committed: who waits for its inbox is told to come later. One that is attached
+/// after all is detached again.
+void PostOffice::refuse_attaching() {
+  std::vector<SessionActor*> refused;
+  for (const auto& [id, attaching] : attaching_) {
+    if (attaching.since_ms + kAttachMs <= now_ms_) refused.push_back(attaching.actor);
+  }
+  for (SessionActor* actor : refused) {
+    actor->refuse(ReasonCode::server_unavailable, End::server_busy);
   }
 }
 

@@ -201,6 +201,28 @@ void PostOffice::settle_publish(const InsertWait& wait, ReasonCode reason) {
   dispatch_.mark_dirty(*session);
 }
 
+/// A full disk takes nothing that must be stored before it is handed to anyone. What makes room is
+/// taken: a retained message that is cleared.
+bool PostOffice::is_refused_by_disk(const SessionActor& from) const {
+  if (!node_.disk_full) return false;
+  const mqtt::PublicationView& publication = workspace_.publication;
+  if (publication.info.retain && !publication.payload.empty()) return true;
+  const Session& session = from.session();
+  return session.persistent() && publication.info.qos == QoS::exactly_once &&
+         !session.accepted_before();
+}
+
+/// At once, and before anything is promised: the client may try again.
+void PostOffice::refuse_by_disk(SessionActor& from) {
+  ++counters_.refused_disk_full;
+  InsertWait wait{.session = from.session_id};
+  if (workspace_.publication.info.qos != QoS::at_most_once) {
+    wait.ticket = from.session().defer_acknowledge();
+  }
+  publishing(from.session_id);
+  settle_publish(wait, ReasonCode::quota_exceeded);
+}
+
 /// No inbox may keep a publisher waiting for ever: it is refused, and may try again.
 void PostOffice::give_up_waiting() {
   while (!insert_deadlines_.empty() && insert_deadlines_.front().first <= now_ms_) {

@@ -57,6 +57,9 @@ constexpr Key kKeys[] = {
   {"node", "data_dir", in<kNode, &N::data_dir>, 0, kMaxPath, "",
    "the node's directory: identity, log and data; empty = all in memory, a new node at each start",
    {}},
+  {"node", "disk_reserve_bytes", in<kNode, &N::disk_reserve_bytes>, 0, 1024 * kGiB, "bytes",
+   "with less room on the disk of `data_dir`, what would be kept is refused (0x97); >= 128 MB",
+   {}},
 
   {"listener", "bind", in_listener<&Listener::bind>, 1, 64, "",
    "IPv4 or IPv6 address; `0.0.0.0` or `::` for all", {}},

@@ -20,6 +20,7 @@ struct NodeOptions {
   std::uint32_t loops = 0;
   std::uint32_t workers = 0;
   std::string data_dir;
+  std::uint64_t disk_reserve_bytes = 256 << 20;
 
   bool operator==(const NodeOptions&) const = default;
 };

@@ -16,11 +16,13 @@ void Background::stop() {
   }
   wake_.notify_one();
   thread_.join();
+  tasks_.clear();  // they hold actors
 }
 
 void Background::submit(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
+    if (stopping_) return;
     tasks_.push_back(std::move(task));
   }
   wake_.notify_one();

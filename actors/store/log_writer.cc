@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <caf/send.hpp>
 #include <chrono>
+#include <utility>
 
 #include "actors/messages.h"
 
@@ -15,11 +16,20 @@ namespace {
 constexpr std::chrono::seconds kRetryAfter{1};
 constexpr std::chrono::milliseconds kIdleAfter{200};
 constexpr std::size_t kGroupBytesMax = 16 << 20;
+constexpr std::uint64_t kGarbageAtOnce = 10'000;
+/// What was deleted is given back to the disk after so much was written: in a quiet moment, or,
+/// when there is none, not too often.
+constexpr std::uint64_t kCompactIdleBytes = 4 << 20;
+constexpr std::uint64_t kCompactBusyBytes = 256 << 20;
+constexpr std::chrono::seconds kCompactBusyAfter{60};
+
+/// What an entry weighs beside its command.
+constexpr std::size_t kEntryBytes = 64;
 
 std::size_t weight(const store::WriteSet& set) {
   std::size_t bytes = 0;
   for (const store::ReplicaWrite& write : set.replicas) {
-    for (const store::LogEntry& entry : write.entries) bytes += entry.data.size();
+    for (const store::LogEntry& entry : write.entries) bytes += entry.data.size() + kEntryBytes;
   }
   return bytes;
 }
@@ -79,6 +89,9 @@ bool merge(store::WriteSet& set, store::WriteSet& more) {
   for (store::RecordWrite& write : more.records) set.records.push_back(std::move(write));
   return true;
 }
+
+LogWriter::LogWriter(std::unique_ptr<store::LogStore> log, Background& background)
+    : log_(std::move(log)), background_(background), compacted_bytes_(0 - kCompactIdleBytes) {}
 
 void LogWriter::start() {
   thread_ = std::thread([this] { run(); });
@@ -141,6 +154,7 @@ void LogWriter::run() {
     }
     if (!group.front().read && !write_until_done(group.front().set)) break;
     finish(group);
+    maybe_compact(false);
   }
 }
 
@@ -157,6 +171,8 @@ bool LogWriter::write_until_done(const store::WriteSet& set) {
     {
       std::unique_lock lock(mutex_);
       if (wake_.wait_for(lock, kRetryAfter, [this] { return stopping_; })) return false;
+      wake_.wait(lock, [this] { return stopping_ || !compacting_; });
+      if (stopping_) return false;
     }
     written = log_->reopen();
     if (written) written = log_->append(set);
@@ -181,7 +197,32 @@ void LogWriter::finish(const std::deque<Job>& done) {
 void LogWriter::idle() {
   noted_ = true;
   if (!log_->note_idle()) return;  // the next write meets the same failure, and handles it
-  static_cast<void>(log_->collect_garbage(10'000));
+  if (!log_->collect_garbage(kGarbageAtOnce)) return;
+  noted_ = log_->counters().garbage_entries == 0;
+  if (noted_) maybe_compact(true);
+}
+
+void LogWriter::maybe_compact(bool idle) {
+  const store::LogCounters now = log_->counters();
+  if (now.deleted_entries == compacted_deletes_) return;
+  if (now.bytes - compacted_bytes_ < (idle ? kCompactIdleBytes : kCompactBusyBytes)) return;
+  const auto time = std::chrono::steady_clock::now();
+  if (!idle && time - compacted_at_ < kCompactBusyAfter) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(compacting_, true)) return;
+  }
+  compacted_bytes_ = now.bytes;
+  compacted_deletes_ = now.deleted_entries;
+  compacted_at_ = time;
+  background_.submit([this] {
+    static_cast<void>(log_->compact());  // a failure is the next write's
+    {
+      const std::lock_guard lock(mutex_);
+      compacting_ = false;
+    }
+    wake_.notify_one();
+  });
 }
 
 }  // namespace skald::actors

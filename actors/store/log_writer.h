@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <caf/actor.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -22,6 +23,7 @@
 #include <string>
 #include <thread>
 
+#include "actors/store/background.h"
 #include "kv/range/store_host.h"
 #include "kv/store/log_store.h"
 
@@ -32,7 +34,8 @@ Result<range::HostStart> read_log(store::LogStore& log, store::StoreNumber numbe
 
 class LogWriter {
  public:
-  explicit LogWriter(std::unique_ptr<store::LogStore> log) : log_(std::move(log)) {}
+  /// `background` gives disk space back, now and then; it stops before this.
+  LogWriter(std::unique_ptr<store::LogStore> log, Background& background);
   ~LogWriter() { stop(); }
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
@@ -63,14 +66,21 @@ class LogWriter {
   bool write_until_done(const store::WriteSet& set);
   void finish(const std::deque<Job>& done);
   void idle();
+  void maybe_compact(bool idle);
 
   const std::unique_ptr<store::LogStore> log_;
+  Background& background_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;  // guarded by mutex_
   bool stopping_ = false;    // guarded by mutex_
+  bool compacting_ = false;  // guarded by mutex_: Background is in the log store
   std::atomic<bool> failing_{false};
-  bool noted_ = true;  // the disk thread's: nothing since note_idle()
+  // The disk thread's: nothing to do since note_idle(); what was there at the last compaction.
+  bool noted_ = true;
+  std::uint64_t compacted_bytes_;  // behind, at first: an earlier life may have left much
+  std::uint64_t compacted_deletes_ = 0;
+  std::chrono::steady_clock::time_point compacted_at_{};
   std::thread thread_;
 };
 

@@ -62,21 +62,35 @@ caf::behavior InboxReplica::make_behavior() {
 }
 
 void InboxReplica::tick(range::Range& range) {
-  if (ticking_ || !range.leads_up_to_date()) return;
+  if (!range.leads_up_to_date()) return;
   const auto due = inbox_of(range).next_due_us();
-  if (!due || *due > store().now_ms() * kUsPerMs) return;
-  ticking_ = true;
+  propose_some(due && *due <= store().now_ms() * kUsPerMs);
+}
+
+/// One command at a time: what is due, and what has been carried out.
+void InboxReplica::propose_some(bool due) {
+  if (proposing_ || (!due && done_.empty())) return;
   inbox::Command command;
-  command.operations.emplace_back(inbox::Tick{});
+  if (due) command.operations.emplace_back(inbox::Tick{});
+  if (!done_.empty()) command.operations.emplace_back(inbox::OutboxDone{done_});
+  done_proposed_ = std::exchange(done_, {});
+  proposing_ = true;
   store().propose(range_id(), inbox::encode_command(command));
 }
 
-void InboxReplica::proposed(const range::Reply&) { ticking_ = false; }
+/// Refused or of unknown outcome: intents are told again, which changes nothing.
+void InboxReplica::proposed(const range::Reply& reply) {
+  proposing_ = false;
+  if (reply.outcome != range::Outcome::kDone) {
+    done_.insert(done_.end(), done_proposed_.begin(), done_proposed_.end());
+  }
+  done_proposed_.clear();
+  if (reply.outcome == range::Outcome::kDone) propose_some(false);  // others wait for the tick
+}
 
 void InboxReplica::intents_done(const std::vector<std::uint64_t>& intents) {
-  inbox::Command command;
-  command.operations.emplace_back(inbox::OutboxDone{intents});
-  store().propose(range_id(), inbox::encode_command(command));
+  done_.insert(done_.end(), intents.begin(), intents.end());
+  propose_some(false);
 }
 
 void InboxReplica::effect(range::Range& range, std::string_view ticket) {

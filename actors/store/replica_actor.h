@@ -82,8 +82,11 @@ class InboxReplica final : public ReplicaActor {
 
  private:
   void carry_out(inbox::Effect& effect);
+  void propose_some(bool due);
 
-  bool ticking_ = false;
+  bool proposing_ = false;
+  /// Carried out and not yet proposed; proposed and not yet known to be committed.
+  std::vector<std::uint64_t> done_, done_proposed_;
 };
 
 /// The messages of a queue, out of the data. Requires: `range` leads.

@@ -1,6 +1,5 @@
 #include "actors/store/store_actor.h"
 
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -18,25 +17,9 @@ namespace {
 
 constexpr long kTickMs = 50;  // Raft's (design.md section 4)
 constexpr std::size_t kApplyBytes = 256 << 10;
-constexpr std::size_t kFlushAfterBytes = 64 << 20;
-constexpr std::uint64_t kFlushAfterMs = 10 * 60 * 1000;
-constexpr std::uint64_t kCompactAfterErased = 200'000;
-/// The log of a busy moment is in memory until the flush; when all is quiet again it goes.
-constexpr std::size_t kFlushIdleBytes = 256 << 10;
-constexpr std::uint64_t kIdleMs = 3000;
-constexpr std::size_t kTrimAfterBytes = 1 << 20;
-constexpr std::uint64_t kReopenAfterMs = 1000;
 constexpr int kStepsPerRound = 8;
 /// Routes of an ended life that go in one command.
 constexpr std::uint32_t kSweep = 1000;
-
-std::size_t weight(const store::WriteSet& set) {
-  std::size_t bytes = 0;
-  for (const store::ReplicaWrite& write : set.replicas) {
-    for (const store::LogEntry& entry : write.entries) bytes += entry.data.size();
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -75,7 +58,11 @@ caf::behavior StoreActor::make_behavior() {
             flushing_ = false;
             if (!failed(done.status)) flushed();
           },
-          [this](const EndLifeEverywhere& end) { end_life(end); },
+          [this](const DataTidied& done) { tidied(done); },
+          [this](const EndLifeEverywhere& end) {
+            end_asked_by_ = caf::actor_cast<caf::actor>(current_sender());
+            end_life(end);
+          },
           [this](const SessionStateWanted& wanted) { state(wanted); },
           [this](const FetchMessages& wanted) { fetch(wanted); },
           [this](const PassOn& pass) { pass_on(pass); },
@@ -109,6 +96,8 @@ void StoreActor::begin() {
   for (const auto& [id, range] : host_->ranges()) {
     if (range->raft().config().voters.size() == 1) range->campaign();
   }
+  unflushed_bytes_ = to_replay();
+  logged_ms_ = now_ms_;
   tick();
 }
 
@@ -120,19 +109,19 @@ void StoreActor::on_tick(evutil_socket_t, short, void* self) noexcept {
 
 void StoreActor::tick() {
   now_ms_ = node_.clock.now_ms();
-  if (!host_) {
-    if (!recovering_ && now_ms_ - flushed_ms_ >= kReopenAfterMs) recover();
-    return;
-  }
+  if (!host_) return maybe_recover();
+  if (end_again_) end_life(ending_);
   host_->tick(Clock::monotonic_us(), node_.clock.now_us());
   for (const auto& [id, replica] : replicas_) {
     range::Range* range = host_->find(id);
     if (range != nullptr && !range->needs_rebuild()) replica->tick(*range);
   }
   maybe_flush();
+  maybe_tidy();
 }
 
-// -- asked ----------------------------------------------------------------------------------------
+// -- asked
+// ------------------------------------------------------------------------------------------
 
 void StoreActor::request(const RangeRequests& requests) {
   if (!host_) return;  // lanes ask again
@@ -167,8 +156,11 @@ void StoreActor::propose(RangeId range, std::string bytes) {
                          .level = 1});
 }
 
+/// Asked by the node, and again on a tick until every range has done it.
 void StoreActor::end_life(const EndLifeEverywhere& end) {
-  end_asked_by_ = caf::actor_cast<caf::actor>(current_sender());
+  ending_ = end;
+  end_again_ = !host_;
+  if (!host_) return;
   lives_to_end_ = host_->ranges().size();
   std::string& bytes = end_bytes_;
   if (kind_ == StoreKind::dist) {
@@ -208,9 +200,12 @@ void StoreActor::answer(const range::RangeReady::Answer& answer) {
   const Ask ask = std::move(found->second);
   asks_.erase(found);
   if (ask.end_life) {
-    SKALD_ASSERT(answer.reply.outcome == range::Outcome::kDone);
-    if (sweep_on(ask.own, answer.reply)) return;
-    if (--lives_to_end_ == 0) send(end_asked_by_, EndLifeEverywhere{});
+    const bool done = answer.reply.outcome == range::Outcome::kDone;
+    if (done && sweep_on(ask.own, answer.reply)) return;
+    end_failed_ |= !done;
+    if (--lives_to_end_ > 0) return;
+    end_again_ = std::exchange(end_failed_, false);
+    if (!end_again_) send(end_asked_by_, EndLifeEverywhere{});
     return;
   }
   if (ask.own) {
@@ -270,7 +265,8 @@ range::Range* StoreActor::range_of(std::string_view key) {
   return nullptr;
 }
 
-// -- a round --------------------------------------------------------------------------------------
+// -- a round
+// ----------------------------------------------------------------------------------------
 
 void StoreActor::on_round() noexcept {
   enter();
@@ -301,8 +297,7 @@ bool StoreActor::carry_out(range::HostReady ready) {
     if (failed(data_->abandon_space(space))) return false;
   }
   if (!ready.log.empty()) {
-    unflushed_bytes_ += weight(ready.log);
-    written_ms_ = now_ms_;
+    logged(ready.log);
     log_.submit(std::move(ready.log), ready.commit, caf::actor_cast<caf::actor>(ctrl()));
   }
   for (const auto& one : ready.replies) answer(one);
@@ -419,103 +414,6 @@ void StoreActor::tell_ready() {
   }
   told_ready_ = true;
   send(node_actor_, std::move(ready));
-}
-
-// -- disks ----------------------------------------------------------------------------------------
-
-void StoreActor::maybe_flush() {
-  if (in_memory_) {
-    if (unflushed_bytes_ == 0) return;
-    freed_bytes_ += std::exchange(unflushed_bytes_, 0);
-    if (!failed(data_->flush())) flushed();
-    return;
-  }
-  const bool much = unflushed_bytes_ >= kFlushAfterBytes;
-  const bool long_ago = unflushed_bytes_ > 0 && now_ms_ - flushed_ms_ >= kFlushAfterMs;
-  const bool idle = unflushed_bytes_ >= kFlushIdleBytes && now_ms_ - written_ms_ >= kIdleMs;
-  if (flushing_ || (!much && !long_ago && !idle)) return;
-  flushing_ = true;
-  flushed_ms_ = now_ms_;
-  freed_bytes_ += std::exchange(unflushed_bytes_, 0);
-  const bool compact = erased_ >= kCompactAfterErased;
-  if (compact) erased_ = 0;
-  background_.submit([data = data_.get(), compact, self = caf::actor_cast<caf::actor>(ctrl())] {
-    Status status = data->flush();
-    caf::anon_send(self, DataFlushed{status});
-    if (!status || !compact) return;
-    for (const store::ReplicaRecord& record : data->replicas()) {
-      for (const store::Extent& extent : record.extents) {
-        static_cast<void>(data->compact(extent.space, extent.interval));
-      }
-    }
-  });
-}
-
-void StoreActor::flushed() {
-  if (!host_) return;
-  if (freed_bytes_ >= kTrimAfterBytes) {
-    freed_bytes_ = 0;
-    background_.submit([] { malloc_trim(0); });  // what the log held would stay with the process
-  }
-  for (const store::ReplicaRecord& record : data_->replicas()) {
-    const auto flushed = data_->flushed(record.range);
-    const range::Range* range = host_->find(record.range);
-    if (range != nullptr && range->id() == record.replica && flushed) {
-      host_->flushed(record.range, *flushed);
-    }
-  }
-}
-
-/// True when `status` is a failure: the data is poisoned from now on.
-bool StoreActor::failed(const Status& status) {
-  if (status) return false;
-  if (host_) {
-    spdlog::error("store {}: its data cannot be written, it is reopened from the log: {}", name(),
-                  status.error().message);
-  }
-  host_.reset();
-  asks_.clear();
-  for (const auto& [range, replica] : actors_) {
-    send_exit(replica, caf::exit_reason::user_shutdown);
-  }
-  actors_.clear();
-  replicas_.clear();
-  flushed_ms_ = now_ms_;  // of the last try
-  return true;
-}
-
-void StoreActor::recover() {
-  if (flushing_) return;  // its thread still uses the engine
-  flushed_ms_ = now_ms_;
-  if (const Status reopened = data_->reopen(); !reopened) {
-    spdlog::error("store {}: {}", name(), reopened.error().message);
-    return;
-  }
-  recovering_ = true;
-  log_.read(static_cast<store::StoreNumber>(kind_), caf::actor_cast<caf::actor>(ctrl()));
-}
-
-void StoreActor::log_read(const LogRead& read) {
-  recovering_ = false;
-  if (!*read.found) {
-    spdlog::error("store {}: {}", name(), read.found->error().message);
-    return;
-  }
-  auto host = make_host(node_, kind_, std::move(**read.found), *data_);
-  if (!host) {
-    spdlog::critical("store {}: {}", name(), host.error().message);
-    SKALD_ASSERT(host.ok());
-  }
-  host_ = std::move(*host);
-  begin();
-  spdlog::warn("store {}: reopened", name());
-}
-
-void StoreActor::stop() {
-  // A clean stop leaves nothing to replay.
-  if (host_ && !flushing_) static_cast<void>(data_->flush());
-  const auto who = caf::actor_cast<caf::actor>(current_sender());
-  send(who, Stopped{name()});
 }
 
 }  // namespace skald::actors

@@ -61,7 +61,8 @@ class StoreActor final : public Pinned, private Loop::Client {
   caf::behavior make_behavior() override;
   void on_exit() override;
 
-  // -- for the replicas of this store -------------------------------------------------------------
+  // -- for the replicas of this store
+  // ---------------------------------------------------------------
 
   NodeState& node() { return node_; }
   StoreKind kind() const { return kind_; }
@@ -105,10 +106,18 @@ class StoreActor final : public Pinned, private Loop::Client {
   void match_replicas();
   void tell_ready();
   void send_parcels();
+
+  // store_upkeep.cc
+  std::size_t to_replay() const;
+  void logged(const store::WriteSet& set);
+  bool quiet() const;
   void maybe_flush();
   void flushed();
+  bool is_worth_compacting();
+  void maybe_tidy();
+  void tidied(const DataTidied& done);
   bool failed(const Status& status);
-  void recover();
+  void maybe_recover();
 
   NodeState& node_;
   const StoreKind kind_;
@@ -128,15 +137,26 @@ class StoreActor final : public Pinned, private Loop::Client {
   NodeServes serves_;                // nobody until the node serves
   std::vector<LoopParcel> parcels_;  // by loop
   std::vector<EndedRoutes> ended_routes_;
+  // What waits for a flush, a compaction, a reopening: store_upkeep.cc.
   std::size_t unflushed_bytes_ = 0;
   std::size_t freed_bytes_ = 0;  // of the log, since memory was last given back
+  std::uint64_t logged_ms_ = 0;  // of the last command
   std::uint64_t erased_ = 0;     // keys, since the last compaction
-  std::uint64_t flushed_ms_ = 0;
-  std::uint64_t written_ms_ = 0;
-  bool flushing_ = false;
+  // Of log, since the last compaction; an earlier life may have left much to compact.
+  std::uint64_t logged_bytes_ = std::uint64_t{1} << 40;
+  std::vector<store::Garbage> to_compact_;
+  std::uint64_t compact_ms_ = 0;  // spent on it since it began
+  std::uint64_t compact_not_before_ms_ = 0;
+  std::uint64_t tidied_ms_ = 0;   // when the piece under way began
+  std::uint64_t flushed_ms_ = 0;  // or of the last try to reopen
+  bool flushing_ = false;         // Background is in the data
+  bool tidying_ = false;          // likewise
   bool told_ready_ = false;
   bool recovering_ = false;
   std::size_t lives_to_end_ = 0;
+  EndLifeEverywhere ending_;
+  bool end_failed_ = false;
+  bool end_again_ = false;
   std::string end_bytes_;  // the machines' command for it
   caf::actor end_asked_by_;
 };

@@ -32,6 +32,9 @@ class NoLog final : public leveldb::Logger {
 
 Error with_choices(const Error& error) { return Error{error.message + ". " + kDamageChoices}; }
 
+/// Behind the keys of an interval when its end is made a key.
+constexpr std::size_t kSpanBytes = 32;
+
 leveldb::Status verify_table(leveldb::Env& env, const leveldb::Options& options,
                              const std::string& path) {
   std::uint64_t size = 0;
@@ -117,11 +120,12 @@ Status Database::open_clean() {
     const leveldb::Status status = leveldb::DB::Open(options, options_.path, &db);
     db_.reset(db);
     if (!status.ok()) return explain("open", status);
-    if (options_.verify_tables) damaged = damaged_tables();
+    if (options_.verify_tables && !verified_) damaged = damaged_tables();
   }
   settle();
   if (Status s = env_->status(); !s)
     return Error{options_.path + ": open failed: " + s.error().message};
+  verified_ |= damaged.empty();
   if (damaged.empty()) return {};
   return with_choices(Error{options_.path + ": damaged tables: " + damaged});
 }
@@ -196,8 +200,25 @@ Status Database::flush() {
   return probe();
 }
 
+Status Database::span(std::string_view begin, std::string_view end) {
+  std::string last(end);
+  if (!last.empty() && last.back() == 0) {
+    last.pop_back();
+  } else {
+    if (!last.empty()) --last.back();
+    last.append(kSpanBytes, '\xff');
+  }
+  leveldb::WriteBatch batch;
+  for (const std::string& key : {std::string(begin), last}) {
+    std::string value;
+    if (db_->Get({}, key, &value).IsNotFound()) batch.Delete(key);
+  }
+  return write(batch, !options_.discard_logs);
+}
+
 Status Database::compact(std::string_view begin, std::string_view end) {
-  if (Status s = usable(); !s) return s;
+  if (Status s = flush(); !s) return s;
+  if (Status s = span(begin, end); !s) return s;
   {
     const DiskEnv::Release release(*env_);
     const leveldb::Slice first(begin.data(), begin.size());

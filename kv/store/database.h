@@ -45,7 +45,8 @@ struct DatabaseOptions {
   int open_files_max = 0;
   bool bloom_filter = false;
   bool compress = false;
-  /// Read every table once at `open`, so that damage is found before the node votes or serves.
+  /// Read every table once at the first `open`, so that damage is found before the node votes or
+  /// serves. Not again when it is reopened: a full disk is tried every second.
   bool verify_tables = true;
   /// Tests: see DiskEnvOptions.
   bool hold_background = false;
@@ -93,6 +94,10 @@ class Database {
   Status open_clean();
   void close();
   Status probe();
+  /// LevelDB never rewrites tables of the deepest level for themselves, and a memtable goes there
+  /// with all that it deletes of its own. So deletions of nothing at both ends of the interval come
+  /// to lie above them.
+  Status span(std::string_view begin, std::string_view end);
   std::string damaged_tables();
 
   FileSystem& files_;
@@ -104,6 +109,7 @@ class Database {
   std::unique_ptr<leveldb::DB> db_;
   mutable std::mutex mutex_;
   Status status_;
+  bool verified_ = false;  // the tables, by an open of this process
   std::atomic<int> pins_ = 0;
 };
 

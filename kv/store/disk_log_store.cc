@@ -42,6 +42,12 @@ class DiskLogStore final : public LogStore {
     if (counters().garbage_entries == 0) return {};
     return commit({}, max_entries);
   }
+  Status compact() override {
+    const std::string first = log_codec::tag_prefix(Tag::kEntry);
+    std::string last = first;
+    ++last.back();
+    return database_->compact(first, last);
+  }
   Result<LogContents> recover() override;
   Result<std::vector<LogEntry>> entries(const ReplicaKey& who, std::uint64_t from, std::uint64_t to,
                                         std::uint64_t max_bytes) override;
@@ -246,6 +252,7 @@ Status DiskLogStore::commit(const WriteSet& set, std::uint64_t deletes) {
     publish(builder);
     ++counters_.commits;
     counters_.entries += builder.entries();
+    counters_.deleted_entries += builder.deleted();
     counters_.bytes += batch.ApproximateSize();
   }
   if (sequence_ - synced_.noted() >= options_.note_every) return note();

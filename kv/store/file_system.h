@@ -70,4 +70,7 @@ class PosixFileSystem final : public FileSystem {
   int lock(const std::string& path) override;
 };
 
+/// Bytes that may still be written under the directory; -errno if that cannot be known.
+std::int64_t free_bytes(const std::string& path);
+
 }  // namespace skald::store

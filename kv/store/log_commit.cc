@@ -97,6 +97,7 @@ void CommitBuilder::add(const RecordWrite& write) {
 void CommitBuilder::delete_some(const ReplicaKey& who, Garbage& garbage, std::uint64_t& budget) {
   for (; !garbage.empty() && budget > 0; --budget) {
     batch_->Delete(log_codec::entry_key(who, garbage.next++));
+    ++deleted_;
   }
 }
 

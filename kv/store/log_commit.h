@@ -48,6 +48,7 @@ class CommitBuilder {
   const std::map<ReplicaKey, std::optional<StoredLog>>& changed() const { return changed_; }
   const Graves& changed_graves() const { return changed_graves_; }
   std::uint64_t entries() const { return entries_; }
+  std::uint64_t deleted() const { return deleted_; }
 
  private:
   StoredLog now(const ReplicaKey& who) const;
@@ -63,6 +64,7 @@ class CommitBuilder {
   std::map<ReplicaKey, std::optional<StoredLog>> changed_;
   Graves changed_graves_;
   std::uint64_t entries_ = 0;
+  std::uint64_t deleted_ = 0;
 };
 
 }  // namespace skald::store

@@ -8,8 +8,9 @@
 // poisoned: every later call but `reopen` fails with the same reason, and whether the failed
 // WriteSet survived is unknown until `recover` has been read again.
 //
-// Threads: `append`, `collect_garbage`, `note_idle` from one thread at a time, `entries`, `status`
-// and `counters` from any; `reopen` and destruction when no other call is running.
+// Threads: `append`, `collect_garbage`, `note_idle` from one thread at a time, `entries`,
+// `compact`, `status` and `counters` from any; `reopen` and destruction when no other call is
+// running.
 #pragma once
 
 #include "config/base/result.h"
@@ -22,6 +23,7 @@ struct LogCounters {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;            // handed to the engine
   std::uint64_t garbage_entries = 0;  // truncated but not yet deleted
+  std::uint64_t deleted_entries = 0;  // since the start; their space needs a `compact`
 };
 
 class LogStore {
@@ -42,6 +44,8 @@ class LogStore {
 
   /// Deletes up to about `max_entries` truncated entries. Each append also deletes some.
   virtual Status collect_garbage(std::uint64_t max_entries) = 0;
+  /// Gives the disk space of deleted entries back. Blocks for long; appends go on meanwhile.
+  virtual Status compact() = 0;
 
   /// To be called when there has been nothing to append for a moment: makes the loss of what was
   /// appended last noticeable at the next start.
