@@ -163,21 +163,24 @@ class PostOffice final : public Pinned, private Loop::Client {
     std::uint64_t session = 0;
   };
   struct DetachWait {
-    inbox::Owner evicted_for;
+    std::uint64_t session = 0;
+    std::optional<inbox::Owner> evicted_for;
   };
   using Wait = std::variant<AttachWait, AcceptWait, InsertWait, ReceivedWait, ReleaseWait,
                             SubscribeWait, UnsubscribeWait, FeedWait, DetachWait>;
 
-  /// A connection that is over, with publishes that are not with their receivers yet.
+  /// A connection that is over and something keeps from its inbox: publishes that are not with
+  /// their receivers yet, or an older connection that has not gone.
   struct Leaving {
     inbox::Detach detach;
     std::optional<inbox::Owner> evicted_for;
+    bool awaits_previous = false;  // counted in publishing_
   };
   /// A connection between CONNECT and CONNACK.
   struct Attaching {
     SessionActor* actor = nullptr;
     inbox::OperationResult result{};
-    mqtt::TimeMs evicting_until_ms = 0;  // 0: nobody has to go first
+    bool evicting = false;  // another has to go first
     mqtt::TimeMs since_ms = 0;
   };
 
@@ -201,9 +204,10 @@ class PostOffice final : public Pinned, private Loop::Client {
   void completed(const UnsubscribeWait& wait, const inbox::Completion& completion);
   void completed(const FeedWait& wait, const inbox::Completion& completion);
   void completed(const DetachWait& wait, const inbox::Completion& completion);
-  void leave(Leaving leaving);
+  void leave(std::uint64_t session, Leaving leaving);
   void publishing(std::uint64_t session);
   void published(const InsertWait& wait);
+  void previous_gone(std::uint64_t session);
   std::uint64_t wait_for(Wait wait);
   void send_requests();
   void proceed(std::uint64_t session);
@@ -314,6 +318,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::deque<std::pair<mqtt::TimeMs, std::uint64_t>> insert_deadlines_;  // with their tokens
   absl::flat_hash_map<std::uint64_t, std::uint32_t> publishing_;  // publishes that wait, by session
   absl::flat_hash_map<std::uint64_t, Leaving> leaving_;           // by session; also in publishing_
+  absl::flat_hash_map<std::uint64_t, std::uint64_t> detaching_;   // session -> its Detach's token
   absl::flat_hash_map<std::uint64_t, inbox::Owner> evicted_for_;  // by the session that must go
   /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
   absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;
@@ -324,7 +329,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   std::uint64_t last_store_ = 0;
   std::uint64_t last_will_ = 0;
   absl::flat_hash_map<std::uint64_t, InsertWait> wills_;  // retained ones that are being stored
-  std::deque<std::uint64_t> evicting_;  // sessions that wait for another to go, oldest first
+  /// Sessions that wait for another to go, and until when; oldest first.
+  std::deque<std::pair<mqtt::TimeMs, std::uint64_t>> evicting_;
   absl::flat_hash_map<std::uint64_t, PendingAck> pending_;
   absl::flat_hash_map<std::uint64_t, Token> tokens_;
   std::uint64_t last_token_ = 0;

@@ -3,6 +3,7 @@
 // The inbox range is the directory (design.md section 5): an attach takes effect at once and fences
 // whoever had the session; CONNACK waits until that connection is closed, at most kEvictMs.
 #include <caf/send.hpp>
+#include <utility>
 
 #include "actors/connection_log.h"
 #include "actors/post_office.h"
@@ -83,8 +84,8 @@ void PostOffice::completed(const AttachWait& wait, const inbox::Completion& comp
   actor.incarnation = result.incarnation;
   found->second.result = result;
   if (result.previous && result.previous->life == node_.life) {
-    found->second.evicting_until_ms = now_ms_ + kEvictMs;
-    evicting_.push_back(wait.session);
+    found->second.evicting = true;
+    evicting_.emplace_back(now_ms_ + kEvictMs, wait.session);
   } else {
     proceed(wait.session);
   }
@@ -94,7 +95,7 @@ void PostOffice::completed(const AttachWait& wait, const inbox::Completion& comp
 void PostOffice::proceed(std::uint64_t session) {
   const auto found = attaching_.find(session);
   if (found == attaching_.end()) return;
-  found->second.evicting_until_ms = 0;
+  found->second.evicting = false;
   SessionActor& actor = *found->second.actor;
   if (found->second.result.session_present) {
     send(node_.stores[static_cast<std::size_t>(StoreKind::inbox)],
@@ -192,7 +193,8 @@ void PostOffice::announce_member(SessionActor& actor, const std::string& filter,
         .receiver = member_route(actor, std::string(parsed.group), found->second, online)});
 }
 
-/// Whoever has to go for a newer connection goes, and that is told.
+/// Whoever has to go for a newer connection goes, and that is told: once its inbox has all that it
+/// did, or the newer one would go on from less [MQTT-4.3.3-10].
 void PostOffice::evict(const inbox::Evict& evict) {
   const std::uint64_t id = evict.owner.session;
   SessionActor* actor = nullptr;
@@ -202,7 +204,13 @@ void PostOffice::evict(const inbox::Evict& evict) {
     actor = found->second.actor;
   }
   if (actor == nullptr) {
-    tell_evicted(evict.to);
+    if (const auto leaving = leaving_.find(id); leaving != leaving_.end()) {
+      leaving->second.evicted_for = evict.to;
+    } else if (const auto detaching = detaching_.find(id); detaching != detaching_.end()) {
+      std::get<DetachWait>(waits_.at(detaching->second)).evicted_for = evict.to;
+    } else {
+      tell_evicted(evict.to);
+    }
     return;
   }
   evicted_for_[id] = evict.to;
@@ -221,9 +229,20 @@ void PostOffice::tell_evicted(const inbox::Owner& owner) {
 
 void PostOffice::on_evicted(const Evicted& evicted) {
   now_ms_ = node_.clock.now_ms();
-  const auto found = attaching_.find(evicted.owner.session);
-  if (found != attaching_.end() && found->second.evicting_until_ms != 0) {
-    proceed(evicted.owner.session);
+  previous_gone(evicted.owner.session);
+}
+
+/// `session` need not wait for who had its place. One that has itself been overtaken, or has ended,
+/// leaves only now: who comes after it must wait for both.
+void PostOffice::previous_gone(std::uint64_t session) {
+  const auto found = attaching_.find(session);
+  if (found == attaching_.end()) {
+    const auto leaving = leaving_.find(session);
+    const bool awaits =
+        leaving != leaving_.end() && std::exchange(leaving->second.awaits_previous, false);
+    if (awaits) published({.session = session});
+  } else if (found->second.evicting) {
+    proceed(session);
   }
 }
 
@@ -241,19 +260,23 @@ void PostOffice::refuse_attaching() {
 
 /// Those that would not go in time are fenced: nothing of theirs counts any more.
 void PostOffice::stop_evicting() {
-  while (!evicting_.empty()) {
-    const auto found = attaching_.find(evicting_.front());
-    if (found != attaching_.end() && found->second.evicting_until_ms > now_ms_) return;
-    const std::uint64_t session = evicting_.front();
+  while (!evicting_.empty() && evicting_.front().first <= now_ms_) {
+    const std::uint64_t session = evicting_.front().second;
     evicting_.pop_front();
-    if (found != attaching_.end() && found->second.evicting_until_ms != 0) proceed(session);
+    previous_gone(session);
   }
 }
 
 /// The connection is over: its inbox decides what follows from that.
 void PostOffice::detach(SessionActor& actor) {
-  const bool accepted = attaching_.erase(actor.session_id) == 0;
   Leaving leaving;
+  const auto attaching = attaching_.find(actor.session_id);
+  const bool accepted = attaching == attaching_.end();
+  if (!accepted) {
+    leaving.awaits_previous = attaching->second.evicting;
+    attaching_.erase(attaching);
+    if (leaving.awaits_previous) publishing(actor.session_id);
+  }
   if (const auto evicted = evicted_for_.find(actor.session_id); evicted != evicted_for_.end()) {
     leaving.evicted_for = evicted->second;
     evicted_for_.erase(evicted);
@@ -285,20 +308,22 @@ void PostOffice::detach(SessionActor& actor) {
   if (publishing_.contains(actor.session_id)) {
     leaving_.emplace(actor.session_id, std::move(leaving));
   } else {
-    leave(std::move(leaving));
+    leave(actor.session_id, std::move(leaving));
   }
 }
 
 /// What the session has published is with its receivers: now its will may follow, and whoever waits
 /// for its place be told, once its inbox has heard of it.
-void PostOffice::leave(Leaving leaving) {
+void PostOffice::leave(std::uint64_t session, Leaving leaving) {
   const inbox::Name name = leaving.detach.name;
-  const std::uint64_t token = leaving.evicted_for ? wait_for(DetachWait{*leaving.evicted_for}) : 0;
+  const std::uint64_t token = wait_for(DetachWait{session, leaving.evicted_for});
+  detaching_.emplace(session, token);
   inbox_.submit(name, std::move(leaving.detach), token);
 }
 
 void PostOffice::completed(const DetachWait& wait, const inbox::Completion&) {
-  tell_evicted(wait.evicted_for);
+  detaching_.erase(wait.session);
+  if (wait.evicted_for) tell_evicted(*wait.evicted_for);
 }
 
 /// One more publish of the session is on its way, or one less.
@@ -319,7 +344,7 @@ void PostOffice::published(const InsertWait& wait) {
   if (leaving == leaving_.end()) return;
   Leaving now = std::move(leaving->second);
   leaving_.erase(leaving);
-  leave(std::move(now));
+  leave(wait.session, std::move(now));
 }
 
 }  // namespace skald::actors
