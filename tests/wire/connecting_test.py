@@ -3,6 +3,7 @@ counts after a refusal, what is left of a will, and how a connection ends."""
 import sys
 import time
 
+from auth_test import Guarded, user as user_entry
 from harness import Broker, brokers, check, equal, main, until
 from mqtt import (PINGREQ, PINGRESP, Packet, connect, disconnect, frame, prop, puback, publish,
                   string, suback, subscribe, u16, unhex, user)
@@ -156,6 +157,31 @@ def test_nobody_asks_for_authentication(broker):
     method = prop(0x15, "SCRAM-SHA-256")
     equal(refusal(broker, connect("m", 5, properties=method)), (0, 0x8C))
     equal(refusal(broker, connect("m", 5, properties=method + prop(0x16, b"data"))), (0, 0x8C))
+
+
+@OWN
+def test_maximum_qos():
+    """A tenant without QoS 2, or 1: CONNACK says so, subscriptions are taken at what is left, a
+    publish above it ends the connection, a will above it is refused [MQTT-3.2.2-9..12]."""
+    for maximum in (0, 1):
+        rules = user_entry("few/bob") + f"[tenant.few]\nMaximumQoS = {maximum}\n"
+        with Guarded(rules) as broker:
+            client = broker.user("few/bob", "a")
+            equal(client.connack.properties.get(0x24), maximum, "Maximum QoS")
+            for version in VERSIONS:
+                client = broker.user("few/bob", "b", version)
+                client.exchange(subscribe(1, ("q/0", 0), ("q/1", 1), ("q/2", 2), version=version),
+                                suback(1, 0, min(1, maximum), maximum, version=version))
+                client.send(publish("q/2", "low", maximum, 5 if maximum else 0, version))
+                got = [client.next() for _ in range(1 + maximum)]
+                equal([p.payload for p in got if p.type == 3], [b"low"])
+                client.send(publish("q/2", "high", maximum + 1, 6, version))
+                client.expect_end(0x9B)
+            broker.refused(0x9B, "few/bob", will=("w", "x", maximum + 1, False, b""))
+            old = broker.login("few/bob", version=4, will=("w", "x", maximum + 1, False, b""))
+            check(old.connack.reason != 0, "a will above the maximum")
+            old.expect_end()
+            broker.user("few/bob", will=("w", "x", maximum, False, b""))
 
 
 # -- wills
