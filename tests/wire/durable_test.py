@@ -230,7 +230,8 @@ def comes_back(broker, name, version, rivals, out, back):
 @BOTH
 def test_qos_2_repeated_on_a_connection_that_comes_at_once(broker):
     """The next connection overtakes the end of the one that got PUBREC [MQTT-4.3.3-10], which is
-    reset, left open and taken over, or closed, some with others in between; transient and persistent receivers get one copy."""
+    reset, left open and taken over, or closed, some with others in between; transient and
+    persistent receivers get one copy."""
     clear(broker, "hasty")
     clear(broker, "hasty reader")
     for i in range(60):
