@@ -13,6 +13,7 @@
 #include <caf/actor.hpp>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -124,6 +125,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   struct AttachWait {
     std::uint64_t session = 0;
     inbox::Name name;
+    bool reserved = false;  // a place among the tenant's persistent sessions
   };
   struct AcceptWait {  // a QoS 2 publish, held under `number`
     std::uint64_t session = 0;
@@ -154,6 +156,8 @@ class PostOffice final : public Pinned, private Loop::Client {
     AckEntry ack;
     std::string filter;
     session::Session::Subscription subscription;
+    std::string tenant;
+    bool reserved = false;  // a place among the tenant's subscriptions
   };
   struct UnsubscribeWait {
     AckEntry ack;
@@ -210,6 +214,9 @@ class PostOffice final : public Pinned, private Loop::Client {
   void previous_gone(std::uint64_t session);
   std::uint64_t wait_for(Wait wait);
   void send_requests();
+  void submit_attach(SessionActor& actor);
+  void submit_subscribe(SessionActor& actor, SubscribeWait wait);
+  bool try_again(const SubscribeWait& wait);
   void proceed(std::uint64_t session);
   void accept_new(Attaching attaching);
   void detach(SessionActor& actor);
@@ -270,6 +277,9 @@ class PostOffice final : public Pinned, private Loop::Client {
   bool take_subscription(const session::Session& session, bool shared);
   void give_back_subscription(const session::Session& session, bool shared);
   bool within_rates(const mqtt::PublicationView& publication);
+  std::vector<retain::Store::Limit> retain_limits(const retain::Store& store) const;
+  bool reserve_space(std::string_view tenant, std::uint64_t bytes, std::uint64_t token);
+  void release_space(std::uint64_t token);
   void stop();
   void maybe_stopped();
 
@@ -298,6 +308,18 @@ class PostOffice final : public Pinned, private Loop::Client {
   const session::Limits* node_limits_ = nullptr;
   config::ForeignSession foreign_session_ = config::ForeignSession::refuse;
   absl::flat_hash_map<std::string, const session::Limits*> tenant_limits_;
+  /// What is stored for tenants that limit it. 0: no limit.
+  struct StoredLimits {
+    std::uint64_t retained_topics = 0;
+    std::uint64_t retained_bytes = 0;
+    std::uint64_t queued_bytes = 0;
+  };
+  std::map<std::string, StoredLimits, std::less<>> stored_limits_;
+  struct ReservedSpace {
+    std::string tenant;
+    std::uint64_t bytes = 0;
+  };
+  absl::flat_hash_map<std::uint64_t, ReservedSpace> reserved_space_;  // by the token of an insert
   TimingWheel wheel_;
   event* tick_event_ = nullptr;
   std::vector<SessionActor*> connections_;

@@ -15,6 +15,7 @@
 namespace skald::actors {
 
 using codec::ReasonCode;
+using config::TenantKey;
 using session::End;
 using session::Session;
 
@@ -43,10 +44,15 @@ void PostOffice::attach_session(SessionActor& actor) {
   session.set_client_id(client_id);
   actor.access().rights = nullptr;  // of the id that the client has not chosen
   attaching_.emplace(id, Attaching{.actor = &actor, .since_ms = now_ms_});
+  submit_attach(actor);
+}
+
+void PostOffice::submit_attach(SessionActor& actor) {
+  Session& session = actor.session();
   const std::string& tenant = actor.identity()->tenant;
   inbox::Attach attach;
-  attach.name = {tenant, std::move(client_id)};
-  attach.owner = {node_.life, id};
+  attach.name = {tenant, session.client_id()};
+  attach.owner = {node_.life, actor.session_id};
   attach.user = actor.identity()->user;
   attach.take_from_others = foreign_session_ == config::ForeignSession::replace;
   attach.clean_start = session.clean_start();
@@ -56,12 +62,20 @@ void PostOffice::attach_session(SessionActor& actor) {
   attach.quota.max_messages = limits.max_queued_messages;
   attach.quota.max_bytes = limits.max_queued_bytes;
   attach.quota.max_subscriptions = limits.max_subscriptions;
+  AttachWait wait{.session = actor.session_id, .name = attach.name};
+  if (attach.expiry_s > 0) {  // it may turn out to be there already, and need no room
+    wait.reserved = node_.usage.reserve(tenant, TenantKey::total_persistent_sessions);
+    attach.may_begin = wait.reserved;
+  }
   const inbox::Name name = attach.name;
-  inbox_.submit(name, std::move(attach), wait_for(AttachWait{id, name}));
+  inbox_.submit(name, std::move(attach), wait_for(std::move(wait)));
 }
 
 void PostOffice::completed(const AttachWait& wait, const inbox::Completion& completion) {
   const inbox::OperationResult& result = completion.result;
+  if (wait.reserved) {
+    node_.usage.release(wait.name.tenant, TenantKey::total_persistent_sessions);
+  }
   const auto found = attaching_.find(wait.session);
   if (found == attaching_.end()) {  // gone since
     if (result.result != inbox::Result::done) return;
@@ -74,6 +88,14 @@ void PostOffice::completed(const AttachWait& wait, const inbox::Completion& comp
     return;
   }
   SessionActor& actor = *found->second.actor;
+  if (result.result == inbox::Result::over_total) {
+    if (!node_.usage.exhausted(wait.name.tenant, TenantKey::total_persistent_sessions)) {
+      submit_attach(actor);  // the room was only reserved, by others that may not need it
+    } else {
+      actor.refuse(ReasonCode::quota_exceeded, End::quota);
+    }
+    return;
+  }
   if (result.result != inbox::Result::done) {
     const bool foreign = result.result == inbox::Result::foreign;
     actor.refuse(foreign ? ReasonCode::not_authorized : ReasonCode::server_unavailable,

@@ -7,6 +7,7 @@
 #include "actors/session_actor.h"
 #include "config/base/assert.h"
 #include "mqtt/inbox/keys.h"
+#include "mqtt/inbox/record.h"
 
 namespace skald::actors {
 
@@ -124,12 +125,18 @@ void PostOffice::insert_all(const inbox::Client::Manner& manner, std::uint64_t t
     const bool shared = std::any_of(targets.begin(), targets.end(), [](const auto& target) {
       return !target.shared_group.empty();
     });
-    inbox_.insert(insert.publication, manner, std::move(targets), token);
+    inbox::Client::Manner here = manner;
+    if (!stored_limits_.empty()) {
+      const std::uint64_t bytes = targets.size() * inbox::message_bytes(*insert.publication);
+      here.has_room = reserve_space(insert.publication->tenant(), bytes, token);
+    }
+    inbox_.insert(insert.publication, here, std::move(targets), token);
     if (shared && token != 0) shared_inserts_[token].push_back(std::move(insert));
   }
 }
 
 void PostOffice::completed(const InsertWait& wait, const inbox::Completion& completion) {
+  release_space(completion.token);
   for (const inbox::Completion::Failure& failure : completion.failures) {
     if (failure.result == inbox::Result::no_inbox) ++counters_.stale_routes;
     if (failure.result == inbox::Result::full) ++counters_.dropped_inbox_full;

@@ -73,7 +73,8 @@ void PostOffice::hold(SessionActor& from) {
 /// way.
 void PostOffice::store_retained() {
   if (retain_hold_.has_to_store() && retain_router_.waiting() < kStoresInFlight) {
-    retain::Store store{retain_hold_.take_to_store()};
+    retain::Store store{.publications = retain_hold_.take_to_store()};
+    store.limits = retain_limits(store);
     const mqtt::Publication& first = *store.publications.front();
     const std::string key = retain::record_key(first.tenant(), first.topic());
     retain_router_.submit(++last_store_, key, retain::encode_command(std::move(store)));

@@ -4,11 +4,13 @@
 // (design.md section 4); then no publish misses the subscriber.
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
+#include "mqtt/inbox/session.h"
 #include "mqtt/topic/topic.h"
 
 namespace skald::actors {
 
 using codec::ReasonCode;
+using config::TenantKey;
 using session::Session;
 
 namespace {
@@ -27,6 +29,12 @@ topic::Limits topic_limits(const session::Limits& limits) {
 
 bool has_wildcard(std::string_view filter) {
   return filter.find_first_of("+#") != std::string_view::npos;
+}
+
+/// Where a persistent session's subscription counts.
+TenantKey total_of(std::string_view filter) {
+  return inbox::is_shared(filter) ? TenantKey::total_shared_subscriptions
+                                  : TenantKey::total_persistent_subscriptions;
 }
 
 ReasonCode granted(codec::QoS qos) { return static_cast<ReasonCode>(qos); }
@@ -115,15 +123,16 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
     subscription.options.retain_as_published = true;
   }
   if (session.persistent()) {
+    if (!node_.usage.spend(session.tenant(), TenantKey::total_persistent_subscribe_per_second, 1,
+                           now_ms_)) {
+      return ReasonCode::quota_exceeded;
+    }
     ++pending.waiting;
-    inbox::Subscribe subscribe{.name = {from.identity()->tenant, session.client_id()},
-                               .incarnation = from.incarnation,
-                               .filter = entry.filter,
-                               .options = subscription.options,
-                               .id = subscription_id};
-    const inbox::Name name = subscribe.name;
-    inbox_.submit(name, std::move(subscribe),
-                  wait_for(SubscribeWait{from.session_id, ack, entry.filter, subscription}));
+    submit_subscribe(from, {.session = from.session_id,
+                            .ack = ack,
+                            .filter = entry.filter,
+                            .subscription = subscription,
+                            .tenant = from.identity()->tenant});
     return granted(entry.options.qos);
   }
   bool replaced =
@@ -292,14 +301,40 @@ dist::Receiver PostOffice::route_of(const SessionActor& actor, const topic::Filt
   return receiver;
 }
 
+void PostOffice::submit_subscribe(SessionActor& actor, SubscribeWait wait) {
+  inbox::Subscribe subscribe{.name = {wait.tenant, actor.session().client_id()},
+                             .incarnation = actor.incarnation,
+                             .filter = wait.filter,
+                             .options = wait.subscription.options,
+                             .id = wait.subscription.id};
+  // It may turn out to replace one, and need no room.
+  wait.reserved = node_.usage.reserve(wait.tenant, total_of(wait.filter));
+  subscribe.may_add = wait.reserved;
+  const inbox::Name name = subscribe.name;
+  inbox_.submit(name, std::move(subscribe), wait_for(std::move(wait)));
+}
+
+/// Refused by the tenant's total: again, when the room was only reserved by others that may not
+/// need it.
+bool PostOffice::try_again(const SubscribeWait& wait) {
+  Session* session = dispatch_.find(wait.session);
+  if (session == nullptr || node_.usage.exhausted(wait.tenant, total_of(wait.filter))) return false;
+  submit_subscribe(*static_cast<SessionActor*>(session->shell), wait);
+  return true;
+}
+
 /// The inbox has the subscription; now its route.
 void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& completion) {
+  if (wait.reserved) node_.usage.release(wait.tenant, total_of(wait.filter));
+  if (completion.result.result == inbox::Result::over_total && try_again(wait)) return;
   Session* session = dispatch_.find(wait.session);
   const inbox::OperationResult& result = completion.result;
   const Token token{.ack = wait.ack, .filter = wait.filter, .adding = {}, .inbox = true};
   if (result.result != inbox::Result::done || session == nullptr) {
-    answer_entry(token, result.result == inbox::Result::full ? dispatch::SubscribeOutcome::full
-                                                             : dispatch::SubscribeOutcome::failed);
+    const bool full =
+        result.result == inbox::Result::full || result.result == inbox::Result::over_total;
+    answer_entry(token,
+                 full ? dispatch::SubscribeOutcome::full : dispatch::SubscribeOutcome::failed);
     return;
   }
   auto& actor = *static_cast<SessionActor*>(session->shell);

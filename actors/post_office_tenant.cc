@@ -3,6 +3,7 @@
 
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
+#include "mqtt/inbox/record.h"
 #include "mqtt/tenant/limits.h"
 
 namespace skald::actors {
@@ -22,8 +23,18 @@ void PostOffice::set_tenants(const config::Options& options) {
   workspace_.limits = *node_limits_;
   foreign_session_ = options.auth.foreign_session;
   tenant_limits_.clear();
+  stored_limits_.clear();
   for (const config::TenantOptions& one : options.tenants) {
     tenant_limits_[one.name] = keep_limits(tenant::limits_of(options.mqtt, one.settings));
+    const auto limit = [&one](TenantKey key) {
+      return static_cast<std::uint64_t>(one.settings.get(key));
+    };
+    const StoredLimits stored{
+        .retained_topics = limit(TenantKey::total_retain_topics),
+        .retained_bytes = limit(TenantKey::total_retain_message_space_bytes),
+        .queued_bytes = limit(TenantKey::total_persistent_session_space_bytes)};
+    if (stored.retained_topics + stored.retained_bytes + stored.queued_bytes == 0) continue;
+    stored_limits_[one.name] = stored;
   }
 }
 
@@ -61,6 +72,51 @@ bool PostOffice::take_subscription(const Session& session, bool shared) {
 void PostOffice::give_back_subscription(const Session& session, bool shared) {
   node_.usage.give_back(session.tenant(), shared ? TenantKey::total_shared_subscriptions
                                                  : TenantKey::total_transient_subscriptions);
+}
+
+/// The limits of the tenants in a command: its range holds them to these.
+std::vector<retain::Store::Limit> PostOffice::retain_limits(const retain::Store& store) const {
+  std::vector<retain::Store::Limit> limits;
+  if (stored_limits_.empty()) return limits;
+  for (const mqtt::PublicationRef& publication : store.publications) {
+    const std::string_view tenant = publication->tenant();
+    const auto found = stored_limits_.find(tenant);
+    if (found == stored_limits_.end()) continue;
+    const StoredLimits& own = found->second;
+    if (own.retained_topics == 0 && own.retained_bytes == 0) continue;
+    const auto is_it = [tenant](const retain::Store::Limit& one) { return one.tenant == tenant; };
+    if (std::any_of(limits.begin(), limits.end(), is_it)) continue;
+    limits.push_back({std::string(tenant), own.retained_topics, own.retained_bytes});
+  }
+  return limits;
+}
+
+/// True when the tenant's queues have room for so many bytes more, taken until the insert under
+/// `token` is answered; 0: nobody hears of the answer.
+bool PostOffice::reserve_space(std::string_view tenant, std::uint64_t bytes, std::uint64_t token) {
+  const auto found = stored_limits_.find(tenant);
+  if (found == stored_limits_.end() || found->second.queued_bytes == 0) return true;
+  constexpr TenantKey kSpace = TenantKey::total_persistent_session_space_bytes;
+  if (!node_.usage.reserve(tenant, kSpace, bytes)) {
+    node_.usage.exhausted(tenant, kSpace, bytes);  // counts it
+    return false;
+  }
+  if (token == 0) {
+    node_.usage.release(tenant, kSpace, bytes);
+    return true;
+  }
+  ReservedSpace& reserved = reserved_space_[token];
+  reserved.tenant = tenant;
+  reserved.bytes += bytes;
+  return true;
+}
+
+void PostOffice::release_space(std::uint64_t token) {
+  const auto found = reserved_space_.find(token);
+  if (found == reserved_space_.end()) return;
+  node_.usage.release(found->second.tenant, TenantKey::total_persistent_session_space_bytes,
+                      found->second.bytes);
+  reserved_space_.erase(found);
 }
 
 /// True when the publication fits in what the tenant may publish in a second.

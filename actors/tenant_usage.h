@@ -1,10 +1,12 @@
-// What tenants use of their totals on this node, for all loops.
+// What tenants use of their totals on this node, for all loops and stores.
 //
 // The pure count (mqtt/tenant/usage.h) behind a lock. It is asked at CONNECT, at SUBSCRIBE and at
-// the end of either, and at a publish only for tenants that limit the rates of publishes: nobody
-// else meets the lock on the hot path.
+// the end of either, and at a publish only for tenants that limit what publishes take: nobody else
+// meets the lock on the hot path. Inbox ranges tell what they hold only while somebody limits it.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string_view>
@@ -24,7 +26,10 @@ class TenantUsage {
     for (const config::TenantOptions& tenant : options.tenants) {
       usage_.set_limits(tenant.name, tenant.settings);
     }
+    wants_stored_ = std::any_of(options.tenants.begin(), options.tenants.end(), limits_stored);
   }
+  /// Whether what ranges hold is of interest.
+  bool wants_stored() const { return wants_stored_; }
   bool take(std::string_view tenant, Total total, std::uint64_t amount = 1) {
     const std::lock_guard lock(mutex_);
     return usage_.take(tenant, total, amount);
@@ -38,7 +43,33 @@ class TenantUsage {
     return usage_.spend(tenant, rate, amount, now_ms);
   }
 
+  bool reserve(std::string_view tenant, Total total, std::uint64_t amount = 1) {
+    const std::lock_guard lock(mutex_);
+    return usage_.reserve(tenant, total, amount);
+  }
+  void release(std::string_view tenant, Total total, std::uint64_t amount = 1) {
+    const std::lock_guard lock(mutex_);
+    usage_.release(tenant, total, amount);
+  }
+  bool exhausted(std::string_view tenant, Total total, std::uint64_t amount = 1) {
+    const std::lock_guard lock(mutex_);
+    return usage_.exhausted(tenant, total, amount);
+  }
+  void stored(std::string_view tenant, Total total, std::int64_t difference) {
+    const std::lock_guard lock(mutex_);
+    usage_.stored(tenant, total, difference);
+  }
+
  private:
+  static bool limits_stored(const config::TenantOptions& tenant) {
+    constexpr Total kStored[] = {
+        Total::total_persistent_sessions, Total::total_persistent_session_space_bytes,
+        Total::total_persistent_subscriptions, Total::total_shared_subscriptions};
+    return std::any_of(std::begin(kStored), std::end(kStored),
+                       [&tenant](Total total) { return tenant.settings.is_set(total); });
+  }
+
+  std::atomic<bool> wants_stored_{false};
   std::mutex mutex_;
   tenant::Usage usage_;
 };

@@ -61,7 +61,36 @@ caf::behavior InboxReplica::make_behavior() {
   return {[](Tick) {}};
 }
 
+/// The truth of what a tenant has stored is here, also after a restart.
+void InboxReplica::applied(range::Range& range) {
+  if (!store().node().usage.wants_stored()) return;
+  for (const auto& [tenant, usage] : inbox_of(range).usages()) {
+    tell(tenant, {.sessions = usage.persistent,
+                  .bytes = usage.bytes,
+                  .subscriptions = usage.subscriptions - usage.shared,
+                  .shared = usage.shared});
+  }
+}
+
+void InboxReplica::gone() {
+  for (const auto& [tenant, held] : std::map(told_)) tell(tenant, {});
+}
+
+void InboxReplica::tell(const std::string& tenant, const Held& now) {
+  Held& before = told_[tenant];
+  const auto tell_one = [&](config::TenantKey total, std::uint64_t Held::*what) {
+    const auto difference = static_cast<std::int64_t>(now.*what - before.*what);
+    if (difference != 0) store().node().usage.stored(tenant, total, difference);
+  };
+  tell_one(config::TenantKey::total_persistent_sessions, &Held::sessions);
+  tell_one(config::TenantKey::total_persistent_session_space_bytes, &Held::bytes);
+  tell_one(config::TenantKey::total_persistent_subscriptions, &Held::subscriptions);
+  tell_one(config::TenantKey::total_shared_subscriptions, &Held::shared);
+  before = now;
+}
+
 void InboxReplica::tick(range::Range& range) {
+  applied(range);  // a reload may just have brought the first limit
   if (!range.leads_up_to_date()) return;
   const auto due = inbox_of(range).next_due_us();
   propose_some(due && *due <= store().now_ms() * kUsPerMs);

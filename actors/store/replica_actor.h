@@ -7,6 +7,7 @@
 
 #include <caf/actor.hpp>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,8 @@ class ReplicaActor : public Pinned {
   virtual void proposed(const range::Reply&) {}
   /// Carries out what a command led to (HostReady::effects).
   virtual void effect(range::Range&, std::string_view) {}
+  /// This store has the range no longer.
+  virtual void gone() {}
 
  protected:
   StoreActor& store() { return store_; }
@@ -72,9 +75,10 @@ class InboxReplica final : public ReplicaActor {
  public:
   using ReplicaActor::ReplicaActor;
   caf::behavior make_behavior() override;
-  void applied(range::Range&) override {}
+  void applied(range::Range& range) override;
   void tick(range::Range& range) override;
   void proposed(const range::Reply& reply) override;
+  void gone() override;
   void effect(range::Range& range, std::string_view ticket) override;
 
   /// Intents that post offices or the route keeper have carried out.
@@ -83,8 +87,18 @@ class InboxReplica final : public ReplicaActor {
  private:
   void carry_out(inbox::Effect& effect);
   void propose_some(bool due);
+  /// What of it counts in a tenant's totals.
+  struct Held {
+    std::uint64_t sessions = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t subscriptions = 0;  // not shared
+    std::uint64_t shared = 0;
+  };
+  void tell(const std::string& tenant, const Held& now);
 
   bool proposing_ = false;
+  std::map<std::string, Held, std::less<>>
+      told_;  // by tenant, what NodeState::usage has of this range
   /// Carried out and not yet proposed; proposed and not yet known to be committed.
   std::vector<std::uint64_t> done_, done_proposed_;
 };

@@ -386,6 +386,7 @@ void StoreActor::match_replicas() {
       ++at;
       continue;
     }
+    replicas_.at(at->first)->gone();
     replicas_.erase(at->first);
     send_exit(at->second, caf::exit_reason::user_shutdown);
     at = actors_.erase(at);

@@ -23,13 +23,20 @@ void StateMachine::run(Work& work, const Attach& attach) {
 
   leave_ended_life(work, found);
   bool resumes = false;
+  bool replaces = false;
   std::optional<Owner> previous;
   Incarnation floor = 0;
-  if (Session* session = found.session; session != nullptr) {
+  if (const Session* session = found.session; session != nullptr) {
     const bool same_user = session->user() == attach.user;
     const bool is_held = session->online() || session->inbox != nullptr;
     if (!same_user && is_held && !attach.take_from_others) return refuse(work, Result::foreign);
     resumes = same_user && session->inbox != nullptr && !attach.clean_start;
+    replaces = session->inbox != nullptr;
+  }
+  if (attach.expiry_s > 0 && !replaces && !attach.may_begin) {
+    return refuse(work, Result::over_total);
+  }
+  if (Session* session = found.session; session != nullptr) {
     previous = table_.owner_of(*session);
     if (previous == attach.owner) previous.reset();
     floor = session->incarnation;
@@ -39,7 +46,10 @@ void StateMachine::run(Work& work, const Attach& attach) {
     found.session = &table_.add(found.hash, found.key, attach.user);
     Usage& usage = usage_of(attach.name.tenant);
     ++usage.sessions;
-    if (attach.expiry_s > 0) found.session->inbox = std::make_unique<Inbox>(usage);
+    if (attach.expiry_s > 0) {
+      found.session->inbox = std::make_unique<Inbox>(usage);
+      ++usage.persistent;
+    }
   }
   take(work, *found.session, attach, resumes, previous);
   SKALD_ASSERT(found.session->incarnation > floor);

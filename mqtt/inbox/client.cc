@@ -58,6 +58,7 @@ void Client::insert(const mqtt::PublicationRef& publication, Manner manner,
   head.once = manner.once;
   head.done_below = manner.done_below;
   head.retained_feed = manner.retained_feed;
+  head.has_room = manner.has_room;
   // The usual case: all in one range. Otherwise a part for each range.
   std::map<RangeId, std::vector<Insert::Target>> parts;
   for (Insert::Target& target : targets) {

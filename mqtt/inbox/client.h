@@ -52,6 +52,7 @@ class Client {
     bool once = false;
     std::uint64_t done_below = 0;
     bool retained_feed = false;
+    bool has_room = true;
   };
 
   explicit Client(range::LaneId lane) : router_(lane, {}) {}

@@ -9,7 +9,7 @@
 namespace skald::inbox {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1: without what a tenant has room for
 
 // The kind byte of an operation is its index in the variant, which is only ever appended to.
 
@@ -53,6 +53,7 @@ struct Put {
       mqtt::put_publication(out, *attach.will->publication);
     }
     put_quota(out, attach.quota);
+    put_bool(out, attach.may_begin);
   }
   void operator()(const Detach& detach) const {
     put_who(detach);
@@ -66,6 +67,7 @@ struct Put {
     put_bytes(out, subscribe.filter);
     put_options(out, subscribe.options);
     put_varint(out, subscribe.id);
+    put_bool(out, subscribe.may_add);
   }
   void operator()(const Unsubscribe& unsubscribe) const {
     put_who(unsubscribe);
@@ -90,6 +92,7 @@ struct Put {
     put_bool(out, insert.once);
     put_varint(out, insert.done_below);
     put_bool(out, insert.retained_feed);
+    put_bool(out, insert.has_room);
     put_varint(out, insert.targets.size());
     for (const Insert::Target& target : insert.targets) {
       put_name(out, target.name);
@@ -126,6 +129,7 @@ void read_who(Reader& reader, T& operation) {
 
 struct Read {
   Reader& reader;
+  std::uint8_t version = kVersion;
 
   void operator()(Attach& attach) const {
     attach.name = read_name(reader);
@@ -139,6 +143,7 @@ struct Read {
       attach.will = Will{.publication = mqtt::read_publication(reader), .delay_s = delay_s};
     }
     attach.quota = read_quota(reader);
+    if (version > 1) attach.may_begin = read_bool(reader);
   }
   void operator()(Detach& detach) const {
     read_who(reader, detach);
@@ -153,6 +158,7 @@ struct Read {
     subscribe.filter = reader.bytes();
     subscribe.options = read_options(reader);
     subscribe.id = read_u32(reader);
+    if (version > 1) subscribe.may_add = read_bool(reader);
   }
   void operator()(Unsubscribe& unsubscribe) const {
     read_who(reader, unsubscribe);
@@ -177,6 +183,7 @@ struct Read {
     insert.once = read_bool(reader);
     insert.done_below = reader.varint();
     insert.retained_feed = read_bool(reader);
+    if (version > 1) insert.has_room = read_bool(reader);
     // Grown as they come: a target in memory is many times the byte that it may claim to be.
     for (std::size_t left = read_count(reader); left > 0 && reader.ok(); --left) {
       Insert::Target& target = insert.targets.emplace_back();
@@ -240,7 +247,7 @@ OperationResult read_result(Reader& reader) {
   result.operation = read_u32(reader);
   result.target = read_u32(reader);
   const std::uint8_t what = reader.u8();
-  if (what > static_cast<std::uint8_t>(Result::invalid)) reader.fail();
+  if (what > static_cast<std::uint8_t>(Result::over_total)) reader.fail();
   result.result = static_cast<Result>(what);
   const std::uint8_t flags = reader.u8();
   if (flags > (kPresent | kReplaced | kPrevious)) reader.fail();
@@ -278,14 +285,14 @@ std::string encode_command(const Command& command) {
 
 skald::Result<Command> decode_command(std::string_view bytes) {
   Reader reader(bytes);
-  reader.version(kVersion);
+  const std::uint8_t version = reader.version(kVersion);
   Command command;
   for (std::size_t left = read_count(reader); left > 0 && reader.ok(); --left) {
     command.publications.push_back(mqtt::read_publication(reader));
   }
   for (std::size_t left = read_count(reader); left > 0 && reader.ok(); --left) {
     command.operations.push_back(make_operation(reader.u8(), reader));
-    std::visit(Read{reader}, command.operations.back());
+    std::visit(Read{reader, version}, command.operations.back());
   }
   if (!reader.done()) return unreadable(reader, "command");
   return command;

@@ -53,7 +53,7 @@ Result StateMachine::insert_one(Work& work, const Insert& insert, const Insert::
   }
   const std::uint32_t bytes = message_bytes(publication);
   const bool counts = !insert.retained_feed;
-  if (counts && !make_room(work, session, bytes)) {
+  if (counts && (!insert.has_room || !make_room(work, session, bytes))) {
     ++inbox.usage.dropped_full;
     return Result::full;
   }

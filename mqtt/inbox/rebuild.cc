@@ -80,6 +80,7 @@ bool StateMachine::rebuild_session(const ParsedKey& key, std::string_view value)
   if (record->quota) {
     session.inbox = std::make_unique<Inbox>(usage);
     session.inbox->quota = *record->quota;
+    ++usage.persistent;
   }
   table_.set_owner(session, record->owner);
   table_.set_deadlines(session, record->will_due_us, record->end_due_us);
@@ -100,6 +101,7 @@ bool StateMachine::rebuild_part(const ParsedKey& key, Session& session, std::str
       const auto subscription = read_subscription(value);
       if (!subscription) return false;
       ++inbox.usage.subscriptions;
+      if (is_shared(key.rest)) ++inbox.usage.shared;
       return inbox.subscriptions.emplace(key.rest, *subscription).second;
     }
     case Tag::message: {
@@ -144,7 +146,11 @@ bool StateMachine::rebuild_part(const ParsedKey& key, Session& session, std::str
 /// The persistent part, in memory: the records are somebody else's business.
 void StateMachine::forget_inbox(Session& session) {
   Inbox& inbox = *session.inbox;
+  --inbox.usage.persistent;
   inbox.usage.subscriptions -= inbox.subscriptions.size();
+  for (const auto& [filter, subscription] : inbox.subscriptions) {
+    if (is_shared(filter)) --inbox.usage.shared;
+  }
   inbox.usage.messages -= inbox.messages.size();
   for (const auto& [seq, queued] : inbox.messages) inbox.usage.bytes -= queued.bytes;
   table_.set_deadlines(session, session.will_due_us, 0);

@@ -21,8 +21,10 @@ namespace skald::inbox {
 /// Of one tenant in one range. Gauges follow the state; counters begin at zero with the machine.
 struct Usage {
   std::uint64_t sessions = 0;
+  std::uint64_t persistent = 0;  // of those
   std::uint64_t online = 0;
   std::uint64_t subscriptions = 0;
+  std::uint64_t shared = 0;    // of those
   std::uint64_t messages = 0;  // all in queues
   std::uint64_t bytes = 0;     // of those
 
@@ -35,6 +37,9 @@ struct Usage {
   std::uint64_t forgotten_repeats = 0;  // bounds of Inbox::publishers were met: may come twice
   std::uint64_t wills = 0;
 };
+
+/// A filter as subscribed to: of a group?
+inline bool is_shared(std::string_view filter) { return filter.starts_with("$share/"); }
 
 /// A queued message, without its bytes.
 struct Queued {

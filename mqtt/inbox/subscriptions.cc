@@ -18,12 +18,14 @@ void StateMachine::run(Work& work, const Subscribe& subscribe) {
   if (is_new && inbox.subscriptions.size() >= inbox.quota.max_subscriptions) {
     return refuse(work, Result::full);
   }
+  if (is_new && !subscribe.may_add) return refuse(work, Result::over_total);
   const Subscription subscription{
       .options = subscribe.options, .id = subscribe.id, .incarnation = next_number(work)};
   work.put(subscription_key(found.key, subscribe.filter), subscription_value(subscription));
   if (is_new) {
     inbox.subscriptions.emplace(subscribe.filter, subscription);
     ++inbox.usage.subscriptions;
+    if (is_shared(subscribe.filter)) ++inbox.usage.shared;
   } else {
     present->second = subscription;
   }
@@ -40,6 +42,7 @@ void StateMachine::run(Work& work, const Unsubscribe& unsubscribe) {
   Inbox& inbox = *found.session->inbox;
   if (inbox.subscriptions.erase(unsubscribe.filter) == 0) return refuse(work, Result::absent);
   --inbox.usage.subscriptions;
+  if (is_shared(unsubscribe.filter)) --inbox.usage.shared;
   work.erase(subscription_key(found.key, unsubscribe.filter));
 }
 

@@ -85,6 +85,7 @@ struct Attach {
   std::uint32_t expiry_s = 0;
   std::optional<Will> will;
   Quota quota;
+  bool may_begin = true;  // false: the tenant has no room for one more persistent session
 };
 
 /// The connection is over. With expiry 0 the session ends too.
@@ -109,6 +110,7 @@ struct Subscribe {
   std::string filter;  // as subscribed, with $share/<group>/
   codec::SubscriptionOptions options;
   std::uint32_t id = 0;
+  bool may_add = true;  // false: the tenant has no room for one more
 };
 
 /// Committed after the route has gone.
@@ -161,6 +163,7 @@ struct Insert {
   bool once = false;
   std::uint64_t done_below = 0;
   bool retained_feed = false;  // does not count against the quota
+  bool has_room = true;        // false: the tenant's queues are full, whoever's they are
   std::vector<Target> targets;
 };
 
@@ -218,6 +221,7 @@ enum class Result : std::uint8_t {
   absent,       // Unsubscribe: there was no such subscription
   wrong_range,  // outside this range's boundary; ask the range that has it
   invalid,      // makes no sense: counted, never applied
+  over_total,   // Attach, Subscribe: new, and the command said that there is no room
 };
 
 /// Only what is not plainly done is listed, so that the reply to a batch of inserts is small.

@@ -9,7 +9,7 @@
 namespace skald::retain {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1: a Store without limits
 constexpr std::uint8_t kStore = 1;
 constexpr std::uint8_t kExpire = 2;
 
@@ -18,12 +18,21 @@ Error unreadable(const Reader& reader, const char* what) {
   return Error{std::string("retain: a ") + what + why};
 }
 
-Store read_store(Reader& reader) {
+Store read_store(Reader& reader, std::uint8_t version) {
   Store command;
   const std::uint64_t count = reader.varint();
   if (count > kMaxPublications) reader.fail();
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     command.publications.push_back(mqtt::read_publication(reader));
+  }
+  if (version < 2) return command;
+  const std::uint64_t limits = reader.varint();
+  if (limits > count) reader.fail();  // one a tenant at most
+  for (std::uint64_t i = 0; i < limits && reader.ok(); ++i) {
+    Store::Limit& limit = command.limits.emplace_back();
+    limit.tenant = reader.bytes();
+    limit.max_messages = reader.varint();
+    limit.max_bytes = reader.varint();
   }
   return command;
 }
@@ -44,23 +53,29 @@ std::string encode_command(const Command& command) {
     put_varint(out, expire->limit);
     return out;
   }
-  const auto& publications = std::get<Store>(command).publications;
-  SKALD_ASSERT(publications.size() <= kMaxPublications);
+  const auto& [publications, limits] = std::get<Store>(command);
+  SKALD_ASSERT(publications.size() <= kMaxPublications && limits.size() <= publications.size());
   put_u8(out, kStore);
   put_varint(out, publications.size());
   for (const mqtt::PublicationRef& publication : publications) {
     mqtt::put_publication(out, *publication);
+  }
+  put_varint(out, limits.size());
+  for (const Store::Limit& limit : limits) {
+    put_bytes(out, limit.tenant);
+    put_varint(out, limit.max_messages);
+    put_varint(out, limit.max_bytes);
   }
   return out;
 }
 
 Result<Command> decode_command(std::string_view bytes) {
   Reader reader(bytes);
-  reader.version(kVersion);
+  const std::uint8_t version = reader.version(kVersion);
   const std::uint8_t kind = reader.u8();
   Command command;
   if (kind == kStore) {
-    command = read_store(reader);
+    command = read_store(reader, version);
   } else if (kind == kExpire) {
     command = read_expire(reader);
   } else {

@@ -40,7 +40,7 @@ StateMachine::Applied StateMachine::apply_store(const Store& command) {
   Applied applied;
   std::set<Name> touched;  // written once each, as they end up
   for (const mqtt::PublicationRef& publication : command.publications) {
-    const StoreResult result = store(publication);
+    const StoreResult result = store(publication, command);
     applied.reply.results.push_back(result);
     if (result == StoreResult::done) {
       touched.emplace(publication->tenant(), publication->topic());
@@ -77,7 +77,18 @@ StateMachine::Applied StateMachine::apply_expire(std::uint64_t now_ms, const Exp
   return applied;
 }
 
-StoreResult StateMachine::store(const mqtt::PublicationRef& publication) {
+Limits StateMachine::limits_of(std::string_view tenant, const Store& command) const {
+  Limits limits = limits_;
+  for (const Store::Limit& own : command.limits) {
+    if (own.tenant != tenant) continue;
+    if (own.max_messages != 0)
+      limits.max_messages = std::min(limits.max_messages, own.max_messages);
+    if (own.max_bytes != 0) limits.max_bytes = std::min(limits.max_bytes, own.max_bytes);
+  }
+  return limits;
+}
+
+StoreResult StateMachine::store(const mqtt::PublicationRef& publication, const Store& command) {
   const std::string_view tenant = publication->tenant();
   const std::string_view topic = publication->topic();
   if (topic::check_name(topic) != topic::Refusal::none) return StoreResult::invalid;
@@ -94,8 +105,9 @@ StoreResult StateMachine::store(const mqtt::PublicationRef& publication) {
   after.messages += old == nullptr ? 1 : 0;
   after.bytes += publication->size_bytes();
   // Over a limit that was lowered since, what is there may still be replaced by less.
-  const bool too_many = after.messages > before.messages && after.messages > limits_.max_messages;
-  const bool too_large = after.bytes > before.bytes && after.bytes > limits_.max_bytes;
+  const Limits limits = limits_of(tenant, command);
+  const bool too_many = after.messages > before.messages && after.messages > limits.max_messages;
+  const bool too_large = after.bytes > before.bytes && after.bytes > limits.max_bytes;
   if (too_many || too_large) return StoreResult::quota;
   put(publication);
   return StoreResult::done;

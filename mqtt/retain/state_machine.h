@@ -6,8 +6,8 @@
 // persistent trie by topic, so that a filter finds its topics by a walk and never by a scan, and
 // snapshot() gives immutable copies in O(1).
 //
-// Limits: messages and bytes of a tenant, the same on all replicas. There is none on how many
-// messages a filter may match.
+// Limits: messages and bytes of a tenant, the same on all replicas; a command may bring lower ones
+// of its tenants. There is none on how many messages a filter may match.
 #pragma once
 
 #include <cstdint>
@@ -112,7 +112,8 @@ class StateMachine {
  private:
   using Name = std::pair<std::string, std::string>;  // tenant, topic
 
-  StoreResult store(const mqtt::PublicationRef& publication);
+  StoreResult store(const mqtt::PublicationRef& publication, const Store& command);
+  Limits limits_of(std::string_view tenant, const Store& command) const;
   void put(const mqtt::PublicationRef& publication);
   bool remove(std::string_view tenant, std::string_view topic);
   Applied apply_store(const Store& command);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,15 @@ namespace skald::retain {
 /// one of a topic wins; the ones before it in the same command are never stored.
 struct Store {
   std::vector<mqtt::PublicationRef> publications;
+  /// Of tenants that have limits of their own, below those of the machine; 0: none.
+  struct Limit {
+    std::string tenant;
+    std::uint64_t max_messages = 0;
+    std::uint64_t max_bytes = 0;
+
+    bool operator==(const Limit&) const = default;
+  };
+  std::vector<Limit> limits{};
 };
 
 /// Takes away what has expired by the command's stamp, at most `limit` messages. The proposer

@@ -45,7 +45,7 @@ void Usage::clear_limits() {
 
 bool Usage::take(std::string_view tenant, Total total, std::uint64_t amount) {
   Meter& one = meter(tenant, total);
-  if (one.limit != 0 && one.used + amount > one.limit) {
+  if (!one.fits(one.reserved + amount)) {
     ++one.refused;
     return false;
   }
@@ -57,6 +57,32 @@ void Usage::give_back(std::string_view tenant, Total total, std::uint64_t amount
   Meter& one = meter(tenant, total);
   SKALD_ASSERT(one.used >= amount);
   one.used -= amount;
+}
+
+bool Usage::reserve(std::string_view tenant, Total total, std::uint64_t amount) {
+  Meter& one = meter(tenant, total);
+  if (!one.fits(one.reserved + amount)) return false;
+  one.reserved += amount;
+  return true;
+}
+
+void Usage::release(std::string_view tenant, Total total, std::uint64_t amount) {
+  Meter& one = meter(tenant, total);
+  SKALD_ASSERT(one.reserved >= amount);
+  one.reserved -= amount;
+}
+
+bool Usage::exhausted(std::string_view tenant, Total total, std::uint64_t amount) {
+  Meter& one = meter(tenant, total);
+  if (one.fits(amount)) return false;
+  ++one.refused;
+  return true;
+}
+
+void Usage::stored(std::string_view tenant, Total total, std::int64_t difference) {
+  Meter& one = meter(tenant, total);
+  one.stored += static_cast<std::uint64_t>(difference);
+  SKALD_ASSERT(static_cast<std::int64_t>(one.stored) >= 0);
 }
 
 bool Usage::spend(std::string_view tenant, Total rate, std::uint64_t amount, std::uint64_t now_ms) {
@@ -79,7 +105,7 @@ bool Usage::spend(std::string_view tenant, Total rate, std::uint64_t amount, std
 
 std::uint64_t Usage::in_use(std::string_view tenant, Total total) const {
   const Meter* one = find(tenant, total);
-  return one == nullptr ? 0 : one->used;
+  return one == nullptr ? 0 : one->used + one->stored;
 }
 
 std::uint64_t Usage::refused(std::string_view tenant, Total total) const {

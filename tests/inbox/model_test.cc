@@ -190,7 +190,9 @@ void compare_gauges(const StateMachine& a, const StateMachine& b) {
     const Usage other = found == b.usages().end() ? Usage{} : found->second;
     BOOST_REQUIRE_EQUAL(usage.sessions, other.sessions);
     BOOST_REQUIRE_EQUAL(usage.online, other.online);
+    BOOST_REQUIRE_EQUAL(usage.persistent, other.persistent);
     BOOST_REQUIRE_EQUAL(usage.subscriptions, other.subscriptions);
+    BOOST_REQUIRE_EQUAL(usage.shared, other.shared);
     BOOST_REQUIRE_EQUAL(usage.messages, other.messages);
     BOOST_REQUIRE_EQUAL(usage.bytes, other.bytes);
   }

@@ -90,6 +90,52 @@ BOOST_AUTO_TEST_CASE(taking_over_fences_at_once) {
   }
 }
 
+/// A tenant without room: what is there goes on and may begin anew, what is new is refused before
+/// anything has changed.
+BOOST_AUTO_TEST_CASE(totals_of_a_tenant) {
+  Range range;
+  const auto without_room = [](Attach one) {
+    one.may_begin = false;
+    return one;
+  };
+  BOOST_TEST((range.result(without_room(attach(60))) == Result::over_total));
+  BOOST_TEST(range.records.empty());
+  BOOST_TEST((range.result(without_room(attach(0, 7))) == Result::done));  // ends by itself
+  BOOST_TEST((range.result(without_room(attach(60))) == Result::over_total));
+  BOOST_TEST((range.machine.owner(kName) == owner(1, 7)));
+  BOOST_TEST(range.usage().persistent == 0U);
+  BOOST_TEST((range.result(attach(60)) == Result::done));
+  BOOST_TEST(range(without_room(attach(60))).session_present);
+  const Incarnation me = range(clean(without_room(attach(60)))).incarnation;
+  BOOST_TEST(range.usage().persistent == 1U);
+
+  const auto subscribe = [me](const char* filter, bool may_add) {
+    return Subscribe{kName, me, filter, {}, 0, may_add};
+  };
+  BOOST_TEST((range.result(subscribe("a", false)) == Result::over_total));
+  BOOST_TEST((range.result(subscribe("a", true)) == Result::done));
+  BOOST_TEST(range(subscribe("a", false)).replaced);
+  BOOST_TEST((range.result(subscribe("$share/g/a", true)) == Result::done));
+  BOOST_TEST(range.usage().subscriptions == 2U);
+  BOOST_TEST(range.usage().shared == 1U);
+
+  Insert insert{.has_room = false, .targets = {}};
+  insert.targets.push_back(
+      {.name = kName, .subscription_ids = {}, .shared_group = {}, .shared_filter = {}});
+  range.apply(Command{.publications = {publication("x")}, .operations = {insert}});
+  BOOST_TEST((range.last.reply.results.at(0).result == Result::full));
+  BOOST_TEST(range.usage().dropped_full == 1U);
+  BOOST_TEST(range.queue(kName).empty());
+
+  range(Unsubscribe{kName, me, "$share/g/a"});
+  BOOST_TEST(range.usage().shared == 0U);
+  BOOST_TEST((range.result(subscribe("$share/g/b", true)) == Result::done));
+  range(Detach{kName, me, Why::clean, 0, 0});
+  BOOST_TEST(range.usage().persistent == 0U);
+  BOOST_TEST(range.usage().subscriptions == 0U);
+  BOOST_TEST(range.usage().shared == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(what_only_persistent_sessions_may_ask) {
   Range range;
   const Incarnation me = range(attach(0)).incarnation;

@@ -64,14 +64,16 @@ BOOST_AUTO_TEST_CASE(persistent_publishers) {
 }
 
 BOOST_AUTO_TEST_CASE(commands) {
-  for (const Command& command : {Command{Store{samples()}}, Command{Store{}}, Command{Expire{7}},
-                                 Command{Expire{UINT32_MAX}}}) {
+  for (const Command& command :
+       {Command{Store{samples()}}, Command{Store{samples(), {{"t", 3, 0}, {"uu", 0, 1ULL << 50}}}},
+        Command{Store{}}, Command{Expire{7}}, Command{Expire{UINT32_MAX}}}) {
     const std::string bytes = encode_command(command);
     const Result<Command> read = decode_command(bytes);
     BOOST_REQUIRE(read.ok());
     BOOST_REQUIRE_EQUAL(read->index(), command.index());
     if (const auto* store = std::get_if<Store>(&command)) {
       BOOST_CHECK(same_all(std::get<Store>(*read).publications, store->publications));
+      BOOST_CHECK(std::get<Store>(*read).limits == store->limits);
     } else {
       BOOST_CHECK_EQUAL(std::get<Expire>(*read).limit, std::get<Expire>(command).limit);
     }
@@ -80,7 +82,7 @@ BOOST_AUTO_TEST_CASE(commands) {
     }
     BOOST_CHECK(!decode_command(bytes + '\0').ok());
     std::string newer = bytes;
-    newer[0] = 2;
+    newer[0] = 3;
     const Result<Command> refused = decode_command(newer);
     BOOST_REQUIRE(!refused.ok());
     BOOST_CHECK(refused.error().message.find("newer") != std::string::npos);

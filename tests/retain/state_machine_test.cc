@@ -311,6 +311,26 @@ BOOST_AUTO_TEST_CASE(quota_leaves_what_was_there) {
   BOOST_CHECK(store({.topic = "c"}) == StoreResult::done);
 }
 
+/// A command brings its tenants' own limits; those of the machine stay the ceiling.
+BOOST_AUTO_TEST_CASE(limits_of_a_tenant) {
+  const std::uint64_t one = make({})->size_bytes();
+  StateMachine machine(Limits{.max_messages = 3, .max_bytes = one * 10});
+  const auto store = [&machine](const Sample& sample, std::vector<Store::Limit> limits) {
+    return machine.apply(at(1), Store{{make(sample)}, std::move(limits)}).reply.results.at(0);
+  };
+  const std::vector<Store::Limit> two = {{"u", 1, 1}, {"t", 2, 0}};
+  BOOST_CHECK(store({.topic = "a"}, two) == StoreResult::done);
+  BOOST_CHECK(store({.topic = "b"}, two) == StoreResult::done);
+  BOOST_CHECK(store({.topic = "c"}, two) == StoreResult::quota);
+  BOOST_CHECK(store({.topic = "b", .payload = "123456"}, two) == StoreResult::done);
+  BOOST_CHECK(store({.topic = "c"}, {{"t", 9, 0}}) == StoreResult::done);
+  BOOST_CHECK(store({.topic = "d"}, {{"t", 9, 0}}) == StoreResult::quota);
+  BOOST_CHECK(store({.topic = "c", .payload = "123456"}, {{"t", 0, one * 3}}) ==
+              StoreResult::quota);
+  BOOST_CHECK(store({.topic = "c", .payload = ""}, two) == StoreResult::done);
+  BOOST_CHECK(store({.tenant = "u", .topic = "a"}, two) == StoreResult::quota);  // by its bytes
+}
+
 /// What is there may be more than a limit that was lowered since: it stays, and may shrink.
 BOOST_AUTO_TEST_CASE(lowered_limits) {
   Records records;

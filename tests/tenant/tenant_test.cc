@@ -94,6 +94,33 @@ BOOST_AUTO_TEST_CASE(amounts_are_taken_and_given_back) {
   BOOST_TEST(usage.in_use("red", TenantKey::total_connections) == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(what_ranges_hold_counts_with_what_is_on_its_way) {
+  constexpr auto kSessions = TenantKey::total_persistent_sessions;
+  Usage usage;
+  TenantSettings settings;
+  settings.set(kSessions, 3);
+  usage.set_limits("red", settings);
+  usage.stored("red", kSessions, 1);
+  BOOST_TEST(usage.reserve("red", kSessions));
+  BOOST_TEST(usage.reserve("red", kSessions));
+  BOOST_TEST(!usage.reserve("red", kSessions));
+  BOOST_TEST(!usage.exhausted("red", kSessions));  // reserved is not taken
+  BOOST_TEST(usage.refused("red", kSessions) == 0U);
+  usage.stored("red", kSessions, 2);  // before who reserved has heard of it
+  BOOST_TEST(usage.exhausted("red", kSessions));
+  BOOST_TEST(usage.refused("red", kSessions) == 1U);
+  usage.release("red", kSessions, 2);
+  BOOST_TEST(!usage.reserve("red", kSessions));
+  BOOST_TEST(usage.in_use("red", kSessions) == 3U);
+  usage.stored("red", kSessions, -1);
+  BOOST_TEST(!usage.exhausted("red", kSessions));
+  BOOST_TEST(usage.exhausted("red", kSessions, 2));
+  BOOST_TEST(usage.reserve("red", kSessions));
+  BOOST_TEST(usage.reserve("blue", kSessions, 1000));
+  usage.clear_limits();
+  BOOST_TEST(usage.reserve("red", kSessions, 1000));
+}
+
 BOOST_AUTO_TEST_CASE(rates_hold_over_time_and_let_a_burst_of_a_second_pass) {
   constexpr auto kRate = TenantKey::total_inbound_bytes_per_second;
   Usage usage;

@@ -42,13 +42,16 @@ class Guarded(Broker):
     def __init__(self, config, loops=2, **files):
         self.context = folder()
         self.place = self.context.__enter__()
-        self.files = files
+        self.files, self.loops = files, loops
         self.write(config, **files)
         try:
-            super().__init__(loops, arguments=("--config", self.path("node.toml")))
+            self.start()
         except BaseException:
             self.context.__exit__(None, None, None)
             raise
+
+    def start(self):
+        super().__init__(self.loops, arguments=("--config", self.path("node.toml")))
 
     def path(self, name):
         return os.path.join(self.place, name)

@@ -1,0 +1,225 @@
+"""Totals of tenants that outlive connections: persistent sessions, their subscriptions and queues,
+retained messages. Counted where they are stored, so also after kill -9."""
+import sys
+import time
+
+from auth_test import OWN, gets, quiet, sends, user
+from harness import check, equal, main, until
+from mqtt import (PINGREQ, connect, prop, puback, publish, subscribe, unsuback, unsubscribe)
+from tenanted import QUOTA, Lasting, gone_for_good, leave, publish_many, subscribe_all
+
+
+
+def users():
+    return user("red/bob") + user("blue/bob")
+
+
+def refused_of(version):
+    return QUOTA if version == 5 else 3
+
+
+@OWN
+def test_persistent_sessions_are_counted_and_limited():
+    """TotalPersistentSessions: a new one too many is refused at CONNECT; one that is there goes on,
+    begins anew, ends and makes room; the same after kill -9."""
+    with Lasting(users() + "[tenant.red]\nTotalPersistentSessions = 2\n") as broker:
+        def is_full(version=5):
+            one = broker.stays("red/bob", "three", version)
+            equal(one.connack.reason, refused_of(version), "the third")
+            one.expect_end()
+        for version in (5, 4):
+            leave(broker.resumes("red/bob", "one", 0, version))
+            quiet(broker.resumes("red/bob", "two", 0, version))
+            is_full(version)
+            quiet(broker.user("red/bob", "three", version))  # one that ends with its connection
+            quiet(broker.resumes("blue/bob", "three", 0))
+            quiet(broker.resumes("red/bob", "one", 1, version))
+            if version == 5:
+                quiet(broker.resumes("red/bob", "one", 0, clean=True))  # anew, in its own place
+            is_full(version)
+            broker.kill()
+            is_full(version)
+            quiet(broker.resumes("red/bob", "two", 1, version))
+            gone_for_good(broker, "red/bob", "two", version)
+            three = broker.resumes("red/bob", "three", 0, version)
+            equal(broker.stays("red/bob", "two", version).connack.reason, refused_of(version))
+            leave(three)
+            for name in ("one", "three"):
+                gone_for_good(broker, "red/bob", name, version)
+            gone_for_good(broker, "blue/bob", "three")
+        for name in ("short", "shorter"):
+            leave(broker.resumes("red/bob", name, 0, expiry=1))
+        is_full()
+        until(lambda: broker.stays("red/bob", "three").connack.reason == 0, "they have expired")
+
+
+@OWN
+def test_many_persistent_sessions_at_once():
+    """Exactly as many as are allowed, however many come together; and all of those come back
+    together after a restart."""
+    limit = 20
+    with Lasting(users() + f"[tenant.red]\nTotalPersistentSessions = {limit}\n") as broker:
+        def together(names):  # all ask before any answer is read
+            sockets = []
+            for name in names:
+                one = broker.socket()
+                one.send(connect(name, 5, False, user_name="red/bob", password="sesame",
+                                 properties=prop(0x11, 600)))
+                sockets.append((name, one))
+            return {name: one.next() for name, one in sockets}
+        answers = together([f"c{number}" for number in range(3 * limit)])
+        inside = sorted(name for name, got in answers.items() if got.reason == 0)
+        equal(len(inside), limit, "let in")
+        equal({got.reason for got in answers.values()}, {0, QUOTA})
+        broker.kill()
+        answers = together(inside)
+        equal([(got.reason, got.present) for got in answers.values()], [(0, 1)] * limit)
+        equal(together(["other"])["other"].reason, QUOTA)
+        broker.forget_clients()
+        gone_for_good(broker, "red/bob", inside[0])
+        equal(together(["other"])["other"].reason, 0, "room again")
+
+
+@OWN
+def test_subscriptions_of_persistent_sessions_are_limited():
+    """TotalPersistentSubscriptions, TotalSharedSubscriptions: 0x97 (3.1.1: 0x80) for each too many,
+    replacing is free, the end of a session gives all of its own back; the same after kill -9."""
+    limits = "[tenant.red]\nTotalPersistentSubscriptions = 4\nTotalSharedSubscriptions = 2\n"
+    with Lasting(users() + limits) as broker:
+        for version in (5, 4):
+            no = QUOTA if version == 5 else 0x80
+            one = broker.resumes("red/bob", "one", 0, version)
+            two = broker.resumes("red/bob", "two", 0, version)
+            subscribe_all(one, "a", "b", codes=[0, 0])
+            subscribe_all(two, *(f"t{n}" for n in range(500)), codes=[0, 0] + [no] * 498)
+            subscribe_all(one, ("a", 1), ("b", 2), codes=[1, 2])
+            subscribe_all(one, "c", codes=[no])
+            one.exchange(unsubscribe(5, "a", version=version), unsuback(5, 0, version=version))
+            subscribe_all(two, "c", codes=[0])
+            subscribe_all(one, "a", codes=[no])
+            # Shared ones count by themselves, with those of other sessions.
+            other = broker.user("red/bob", "other", version)
+            subscribe_all(one, "$share/g/x", codes=[0])
+            subscribe_all(other, "$share/g/x", "$share/g/y", codes=[0, no])
+            subscribe_all(two, "$share/g/x", codes=[no])
+            subscribe_all(other, "x", "y", "z", codes=[0, 0, 0])  # a session that ends counts not
+            blue = broker.resumes("blue/bob", "one", 0)
+            subscribe_all(blue, *(f"t{n}" for n in range(10)), codes=[0] * 10)
+            gone_for_good(broker, "blue/bob", "one")
+            broker.kill()
+            one = broker.resumes("red/bob", "one", 1, version)
+            subscribe_all(one, "a", codes=[no])
+            subscribe_all(one, "b", codes=[0])
+            subscribe_all(one, "$share/g/x", "$share/g/y", "$share/g/z", codes=[0, 0, no])
+            gone_for_good(broker, "red/bob", "two", version)
+            subscribe_all(one, "a", "d", "e", "f", codes=[0, 0, 0, no])
+            gone_for_good(broker, "red/bob", "one", version)
+
+
+@OWN
+def test_subscriptions_a_second_of_persistent_sessions():
+    config = users() + "[tenant.red]\nTotalPersistentSubscribePerSecond = 10\n"
+    with Lasting(config) as broker:
+        for name, least, most in (("red", 10, 30), ("blue", 100, 100)):
+            one = broker.resumes(f"{name}/bob", "one", 0)
+            one.send(subscribe(1, *(f"t{n}" for n in range(100))))
+            codes = one.next().codes
+            check(least <= codes.count(0) <= most, f"{name}: {codes}")
+            check(set(codes) <= {0, QUOTA}, f"{codes}")
+
+
+@OWN
+def test_bytes_in_queues_are_limited():
+    """TotalPersistentSessionSpaceBytes: acked, and dropped by every queue without room; there is
+    room again for what a client has taken; the same after kill -9."""
+    limit, size = 20_000, 500
+    with Lasting(users() + f"[tenant.red]\nTotalPersistentSessionSpaceBytes = {limit}\n") as broker:
+        for tenant in ("red", "blue"):
+            for name in ("one", "two"):
+                one = broker.resumes(f"{tenant}/bob", name, 0)
+                subscribe_all(one, (name, 1), codes=[1])
+                leave(one)
+
+        def fill(tenant, topic, count):
+            writer = broker.user(f"{tenant}/bob", "writer")
+            payloads = [f"{number:5}".encode() + b"x" * size for number in range(count)]
+            equal(set(publish_many(writer, topic, payloads)), {0}, "acks")
+
+        def take(tenant, name, count=None):
+            """How many messages came, in their order; the client finishes `count` of them."""
+            one = broker.resumes(f"{tenant}/bob", name, 1)
+            got, before = [], -1
+            while len(got) != before:
+                before = len(got)
+                time.sleep(0.05)
+                one.send(PINGREQ)
+                packet = one.next()
+                while packet.type == 3:
+                    got.append(int(packet.payload[:5]))
+                    if count is None or len(got) <= count:
+                        one.send(puback(packet.packet_id))
+                    packet = one.next()
+                equal(packet.type, 13)
+            leave(one)
+            return len(got)
+        fill("red", "one", 30)
+        broker.kill()
+        fill("red", "one", 60)
+        fill("red", "two", 10)
+        fill("blue", "one", 90)
+        held = take("red", "one", 10)
+        check(limit // (size + 200) <= held <= limit // size, f"{held} messages were kept")
+        equal(take("red", "two"), 0, "no room for it")
+        equal(take("blue", "one"), 90, "the other tenant")
+        fill("red", "two", 20)
+        second = take("red", "two")
+        check(8 <= second <= 12, f"{second} messages in the place of 10")
+
+
+@OWN
+def test_retained_messages_are_limited():
+    """TotalRetainTopics, TotalRetainMessageSpaceBytes: 0x97 (3.x: closed), nobody gets what is
+    refused; replacing and clearing are free; after kill -9 and by SIGHUP."""
+    few = users() + "[tenant.red]\nTotalRetainTopics = 3\n"
+    with Lasting(few) as broker:
+        red, blue = broker.user("red/bob", "r"), broker.user("blue/bob", "b")
+        watch = broker.user("red/bob", "watch")
+        subscribe_all(watch, "#", codes=[0])
+        for one in (red, blue):
+            for number in range(3):
+                sends(one, f"t/{number}", 0 if one is red else 0x10, retain=True)
+        gets(watch, "t/0", "t/1", "t/2")
+        broker.kill()
+        red, blue = broker.user("red/bob", "r"), broker.user("blue/bob", "b")
+        watch = broker.user("red/bob", "watch")
+        sends(red, "t/3", QUOTA, retain=True)
+        sends(blue, "t/3", 0x10, retain=True)
+        old = broker.user("red/bob", "old", 4)
+        old.send(publish("t/3", b"x", 1, 1, 4, retain=True))
+        old.expect_end()
+        sends(red, "t/2", 0x10, b"again", retain=True)
+        sends(red, "t/1", 0x10, b"", retain=True)
+        sends(red, "t/3", 0x10, b"now", retain=True)
+        sends(red, "t/4", QUOTA, retain=True)
+        quiet(watch)
+        late = broker.user("red/bob", "late")
+        subscribe_all(late, "#", codes=[0])
+        gets(late, "t/0", "t/2", "t/3")
+        broker.reload(few.replace("= 3", "= 4"))
+        sends(red, "t/4", 0, b"fits", retain=True)
+        sends(red, "t/5", QUOTA, retain=True)
+        broker.reload(users() + "[tenant.red]\nTotalRetainMessageSpaceBytes = 4000\n")
+        sends(red, "large", QUOTA, b"x" * 4000, retain=True)
+        sends(blue, "large", 0x10, b"x" * 4000, retain=True)
+        sends(red, "half", 0, b"x" * 2000, retain=True)
+        sends(red, "half", QUOTA, b"x" * 3990, retain=True)
+        sends(red, "half", 0, b"x" * 2100, retain=True)
+        broker.kill()
+        red = broker.user("red/bob", "r")
+        sends(red, "rest", QUOTA, b"x" * 2000, retain=True)
+        sends(red, "half", 0x10, b"", retain=True)
+        sends(red, "rest", 0x10, b"x" * 2000, retain=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
