@@ -46,7 +46,7 @@ End end_of(codec::ReasonCode reason) {
 }  // namespace
 
 SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted)
-    : Pinned(config),
+    : LightActor(config),
       office_(office),
       session_(office.workspace()),
       accepted_(std::move(accepted)) {
@@ -54,8 +54,11 @@ SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accept
   timer.session = this;
 }
 
-caf::behavior SessionActor::make_behavior() {
-  return {[](const Tick&) {}};  // an exit message is all that a session gets
+void SessionActor::on_exit_message(const caf::exit_msg&) {
+  enter();
+  if (phase_ == Phase::open) {
+    close(codec::ReasonCode::administrative_action, End::administrative);
+  }
 }
 
 void SessionActor::start() {
@@ -395,8 +398,8 @@ void SessionActor::end() {
   ::close(accepted_.fd);
   session_.output().clear();
   enter();
-  caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
-  self_ = nullptr;  // the exit message holds the last reference
+  cleanup(caf::exit_reason::user_shutdown, &loop());
+  self_ = nullptr;  // often the last reference: *this may be gone
 }
 
 }  // namespace skald::actors

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "actors/loop/pinned.h"
+#include "actors/loop/light_actor.h"
 #include "actors/loop/timing_wheel.h"
 #include "actors/messages.h"
 #include "mqtt/auth/authority.h"
@@ -34,12 +34,11 @@ struct SessionTimer : TimingWheel::Timer {
   SessionActor* session = nullptr;
 };
 
-class SessionActor final : public Pinned {
+class SessionActor final : public LightActor {
  public:
   SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted);
 
   const char* name() const override { return "session"; }
-  caf::behavior make_behavior() override;
 
   // All of these are called on the loop, by the post office.
 
@@ -89,6 +88,8 @@ class SessionActor final : public Pinned {
   std::unique_ptr<Durable> durable;
 
  private:
+  void on_exit_message(const caf::exit_msg& exit) override;
+
   enum class Phase : std::uint8_t { open, lingering, ended };
 
   static void on_readable(evutil_socket_t fd, short what, void* self) noexcept;

@@ -1,17 +1,6 @@
 #include "mqtt/auth/admission.h"
 
-#include <string>
-
 namespace skald::auth {
-
-namespace {
-
-IdentityRef anonymous() {
-  return std::make_shared<const Identity>(
-      Identity{.tenant = std::string(kDefaultTenant), .user = {}, .credential = 0});
-}
-
-}  // namespace
 
 Admission examine(const Directory& directory, const codec::Connect& connect, const Origin& origin) {
   Admission result;
@@ -20,7 +9,7 @@ Admission examine(const Directory& directory, const codec::Connect& connect, con
     // A password without a name (v5) proves nothing.
     if (!directory.admits_anonymous(origin.loopback)) return result;
     result.outcome = Admission::Outcome::admit;
-    result.identity = anonymous();
+    result.identity = directory.anonymous();
     return result;
   }
   result.reason = codec::ReasonCode::bad_user_name_or_password;

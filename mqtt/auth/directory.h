@@ -68,6 +68,8 @@ class Directory {
   bool admits_anonymous(bool loopback) const {
     return source_.allow_anonymous || (loopback && !has_accounts());
   }
+  /// Of all who have no name.
+  const IdentityRef& anonymous() const { return anonymous_; }
   /// Nobody by this name is known any more, or its password has changed.
   bool is_stale(const Identity& identity, bool loopback) const;
 
@@ -81,6 +83,8 @@ class Directory {
 
   DirectorySource source_;
   RuleSet everything_{.everything = true};
+  IdentityRef anonymous_ = std::make_shared<const Identity>(
+      Identity{.tenant = std::string(kDefaultTenant), .user = {}, .credential = 0});
   absl::flat_hash_map<std::string, std::size_t> by_login_;
   absl::flat_hash_map<std::string, std::size_t> by_user_;  // tenant, NUL, user
 };

@@ -113,11 +113,11 @@ RouteSet& RouteTable::own(const Route& route) {
 /// What the route's key is found under.
 void RouteTable::index(const Route& route, std::optional<Life> before, std::optional<Life> now) {
   if (before == now) return;
-  if (now) keys_by_life_[*now].insert(route_key(route));
+  if (now) keys_by_life_[*now].emplace(route_key(route));
   if (!before) return;
   const auto at = keys_by_life_.find(*before);
   SKALD_ASSERT(at != keys_by_life_.end());
-  SKALD_ASSERT(at->second.erase(route_key(route)) == 1);
+  SKALD_ASSERT(at->second.erase(std::string_view(route_key(route))) == 1);
   if (at->second.empty()) keys_by_life_.erase(at);
 }
 
@@ -178,9 +178,9 @@ std::vector<std::string> RouteTable::keys_of(Life life, std::size_t limit) const
   const auto index = keys_by_life_.find(life);
   if (index == keys_by_life_.end()) return {};
   std::vector<std::string> keys;
-  for (const std::string& key : index->second) {
+  for (const PackedString& key : index->second) {
     if (keys.size() == limit) break;
-    keys.push_back(key);
+    keys.emplace_back(key.view());
   }
   return keys;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/base/ids.h"
+#include "config/base/packed_string.h"
 #include "mqtt/dist/route_snapshot.h"
 #include "mqtt/dist/types.h"
 
@@ -63,7 +64,7 @@ class RouteTable {
 
   topic::SeededHash hash_;
   RouteTries tries_;
-  std::map<Life, absl::btree_set<std::string>> keys_by_life_;
+  std::map<Life, absl::btree_set<PackedString, PackedString::Less>> keys_by_life_;
   std::size_t size_ = 0;
 };
 
