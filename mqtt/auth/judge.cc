@@ -9,6 +9,7 @@ namespace skald::auth {
 
 void Judge::set_directory(DirectoryRef directory) {
   directory_ = std::move(directory);
+  version_ = directory_ ? directory_->version() : 0;
   by_user_.clear();
   verdicts_.clear();
 }
@@ -20,8 +21,8 @@ RightsRef Judge::compile(const Identity& identity, std::string_view client_id) {
                                [](const RuleSet* set) { return names_client(*set); });
   const auto make = [&] {
     ++counters_.compiled;
-    return std::make_shared<const Rights>(rules, identity.user, client_id,
-                                          directory_ ? directory_->version() : 0, ++last_serial_);
+    return std::make_shared<const Rights>(rules, identity.user, client_id, version_,
+                                          ++last_serial_);
   };
   if (own) return make();
   std::string key = identity.tenant;
@@ -32,14 +33,14 @@ RightsRef Judge::compile(const Identity& identity, std::string_view client_id) {
 }
 
 const Rights& Judge::rights_of(Access& access, std::string_view client_id) {
-  const std::uint64_t version = directory_ ? directory_->version() : 0;
-  if (!access.rights || access.rights->version() != version) {
+  if (!access.rights || access.rights->version() != version_) {
     access.rights = compile(*access.identity, client_id);
   }
   return *access.rights;
 }
 
-bool Judge::may(Access& access, Action action, std::string_view client_id, std::string_view topic) {
+bool Judge::look_up(Access& access, Action action, std::string_view client_id,
+                    std::string_view topic) {
   const Rights& rights = rights_of(access, client_id);
   if (rights.everything()) return true;
   if (topic.size() > kMaxCachedTopic) {

@@ -38,7 +38,7 @@ class RetainHold {
   };
 
   /// True when a publish of this session must wait.
-  bool holds(std::uint64_t session) const { return lines_.contains(session); }
+  bool holds(std::uint64_t session) const { return !lines_.empty() && lines_.contains(session); }
   /// How a publish is held, beside being retained.
   struct Manner {
     std::optional<std::uint32_t> ticket{};
