@@ -29,6 +29,11 @@ ReasonCode reason_of(LoginResult result, bool is_v5) {
   return ReasonCode::not_authorized;
 }
 
+/// Failures count by user, whether it calls itself `user` or `tenant/user`.
+std::string limited_name(const auth::Identity& identity) {
+  return identity.tenant + "/" + identity.user;
+}
+
 }  // namespace
 
 LoopAuthority::LoopAuthority(NodeState& node, std::uint16_t loop) : node_(node), loop_(loop) {
@@ -50,14 +55,16 @@ void LoopAuthority::on_connect(const codec::Connect& connect, const auth::Origin
   const std::uint64_t token = ++last_token_;
   waiting_.emplace(
       token, Waiting{std::move(done), admission.identity, connect.version == codec::Version::v5});
-  caf::anon_send(node_.gatekeeper, Credentials{.token = token,
-                                               .loop = loop_,
-                                               .known = admission.known,
-                                               .name = *connect.user_name,
-                                               .password = *connect.password,
-                                               .address = origin.address,
-                                               .hash = *admission.password,
-                                               .counters = &node_.auth_counters});
+  caf::anon_send(
+      node_.gatekeeper,
+      Credentials{.token = token,
+                  .loop = loop_,
+                  .known = admission.known,
+                  .name = admission.known ? limited_name(*admission.identity) : *connect.user_name,
+                  .password = *connect.password,
+                  .address = origin.address,
+                  .hash = *admission.password,
+                  .counters = &node_.auth_counters});
 }
 
 void LoopAuthority::on_verdict(const CredentialVerdict& verdict) {

@@ -278,6 +278,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   void give_back_subscription(const session::Session& session, bool shared);
   bool within_rates(const mqtt::PublicationView& publication);
   std::vector<retain::Store::Limit> retain_limits(const retain::Store& store) const;
+  std::size_t room_in_inboxes(const mqtt::Publication& publication, std::size_t targets,
+                              std::uint64_t token);
   bool reserve_space(std::string_view tenant, std::uint64_t bytes, std::uint64_t token);
   void release_space(std::uint64_t token);
   void stop();
@@ -313,6 +315,12 @@ class PostOffice final : public Pinned, private Loop::Client {
     std::uint64_t retained_topics = 0;
     std::uint64_t retained_bytes = 0;
     std::uint64_t queued_bytes = 0;
+    // Of one message into persistent sessions' queues, and of all in a second.
+    std::uint64_t fan_out = 0;
+    std::uint64_t fan_out_bytes = 0;
+    std::uint64_t fan_out_rate = 0;
+
+    bool operator==(const StoredLimits&) const = default;
   };
   std::map<std::string, StoredLimits, std::less<>> stored_limits_;
   struct ReservedSpace {

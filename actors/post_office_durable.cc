@@ -2,12 +2,12 @@
 // with its messages.
 #include <algorithm>
 #include <caf/send.hpp>
+#include <iterator>
 
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
 #include "config/base/assert.h"
 #include "mqtt/inbox/keys.h"
-#include "mqtt/inbox/record.h"
 
 namespace skald::actors {
 
@@ -125,12 +125,17 @@ void PostOffice::insert_all(const inbox::Client::Manner& manner, std::uint64_t t
     const bool shared = std::any_of(targets.begin(), targets.end(), [](const auto& target) {
       return !target.shared_group.empty();
     });
-    inbox::Client::Manner here = manner;
     if (!stored_limits_.empty()) {
-      const std::uint64_t bytes = targets.size() * inbox::message_bytes(*insert.publication);
-      here.has_room = reserve_space(insert.publication->tenant(), bytes, token);
+      const std::size_t room = room_in_inboxes(*insert.publication, targets.size(), token);
+      std::vector<inbox::Insert::Target> over(
+          std::make_move_iterator(targets.begin() + static_cast<std::ptrdiff_t>(room)),
+          std::make_move_iterator(targets.end()));
+      targets.resize(room);
+      inbox::Client::Manner without_room = manner;
+      without_room.has_room = false;
+      if (!over.empty()) inbox_.insert(insert.publication, without_room, std::move(over), token);
     }
-    inbox_.insert(insert.publication, here, std::move(targets), token);
+    if (!targets.empty()) inbox_.insert(insert.publication, manner, std::move(targets), token);
     if (shared && token != 0) shared_inserts_[token].push_back(std::move(insert));
   }
 }

@@ -10,6 +10,7 @@
 namespace skald::actors {
 
 using codec::ReasonCode;
+using config::TenantKey;
 using session::Session;
 
 namespace {
@@ -143,7 +144,12 @@ void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted
   if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
   if (!retained_) return;  // nothing was ever retained
   const std::uint64_t id = session.number;
-  feeds_[id].feed.add(wanted, retained_);
+  if (!node_.usage.spend(session.tenant(), TenantKey::total_retain_match_per_seconds, 1, now_ms_)) {
+    return;
+  }
+  retain::Feed::Wanted limited = wanted;
+  limited.limit = session.limits().retain_match_limit;
+  feeds_[id].feed.add(std::move(limited), retained_);
   feed_ready(id);
 }
 
@@ -210,6 +216,13 @@ bool PostOffice::feed_session(Session& session, retain::Feed& feed) {
     const codec::QoS qos = std::min(wanted.qos, (*message)->info().qos);
     if (!session.has_room(qos)) {
       feed.put_back();
+      return false;
+    }
+    if (session.limits().metered &&
+        !node_.usage.spend(session.tenant(), TenantKey::total_retain_match_bytes_per_second,
+                           (*message)->size_bytes(), now_ms_)) {
+      feed.put_back();
+      feeds_waiting_.push_back(session.number);  // the rest when there is some of it again
       return false;
     }
     if (session.persistent() && qos != codec::QoS::at_most_once) {

@@ -24,6 +24,10 @@ void PostOffice::set_tenants(const config::Options& options) {
   foreign_session_ = options.auth.foreign_session;
   tenant_limits_.clear();
   stored_limits_.clear();
+  const config::TenantSettings home;
+  const auto at_home = [&home](TenantKey key) { return static_cast<std::uint64_t>(home.get(key)); };
+  const StoredLimits unlimited{.fan_out = at_home(TenantKey::max_persistent_fanout),
+                               .fan_out_bytes = at_home(TenantKey::max_persistent_fanout_bytes)};
   for (const config::TenantOptions& one : options.tenants) {
     tenant_limits_[one.name] = keep_limits(tenant::limits_of(options.mqtt, one.settings));
     const auto limit = [&one](TenantKey key) {
@@ -32,8 +36,11 @@ void PostOffice::set_tenants(const config::Options& options) {
     const StoredLimits stored{
         .retained_topics = limit(TenantKey::total_retain_topics),
         .retained_bytes = limit(TenantKey::total_retain_message_space_bytes),
-        .queued_bytes = limit(TenantKey::total_persistent_session_space_bytes)};
-    if (stored.retained_topics + stored.retained_bytes + stored.queued_bytes == 0) continue;
+        .queued_bytes = limit(TenantKey::total_persistent_session_space_bytes),
+        .fan_out = limit(TenantKey::max_persistent_fanout),
+        .fan_out_bytes = limit(TenantKey::max_persistent_fanout_bytes),
+        .fan_out_rate = limit(TenantKey::total_persistent_fan_out_bytes_per_seconds)};
+    if (stored == unlimited) continue;
     stored_limits_[one.name] = stored;
   }
 }
@@ -89,6 +96,25 @@ std::vector<retain::Store::Limit> PostOffice::retain_limits(const retain::Store&
     limits.push_back({std::string(tenant), own.retained_topics, own.retained_bytes});
   }
   return limits;
+}
+
+/// How many of its `targets` may queue a publication by the limits of its tenant; to the others it
+/// is lost, as with a full queue.
+std::size_t PostOffice::room_in_inboxes(const mqtt::Publication& publication, std::size_t targets,
+                                        std::uint64_t token) {
+  const std::string_view tenant = publication.tenant();
+  const auto found = stored_limits_.find(tenant);
+  if (found == stored_limits_.end()) return targets;
+  const StoredLimits& limits = found->second;
+  const std::uint64_t bytes = inbox::message_bytes(publication);
+  const std::uint64_t room =
+      std::min({std::uint64_t{targets}, limits.fan_out, limits.fan_out_bytes / bytes});
+  if (room == 0) return 0;
+  constexpr TenantKey kRate = TenantKey::total_persistent_fan_out_bytes_per_seconds;
+  if (limits.fan_out_rate != 0 && !node_.usage.spend(tenant, kRate, room * bytes, now_ms_)) {
+    return 0;
+  }
+  return reserve_space(tenant, room * bytes, token) ? static_cast<std::size_t>(room) : 0;
 }
 
 /// True when the tenant's queues have room for so many bytes more, taken until the insert under

@@ -32,16 +32,21 @@ const mqtt::PublicationRef* Feed::next(const RetainSnapshot& now, std::string_vi
       const Waiting& head = line_.front();
       walk_.emplace(head.from, tenant, head.wanted.filter);
     }
-    for (;;) {
+    bool more = true;
+    while (more) {
+      const bool again = back_ != nullptr;
       last_ = back_ != nullptr ? std::exchange(back_, nullptr) : walk_->next(steps);
       if (last_ == nullptr) break;
       const mqtt::Publication& message = **last_;
       const mqtt::PublicationRef* stored = now.find(tenant, message.topic());
       const std::uint64_t expiry = message.info().expiry_ms;
       const bool stale = stored == nullptr || &**stored != &message;
-      if (!stale && (expiry == 0 || expiry > now_ms)) return last_;
+      if (stale || (expiry != 0 && expiry <= now_ms)) continue;
+      Waiting& head = line_.front();
+      more = again || head.wanted.limit == 0 || head.given++ < head.wanted.limit;
+      if (more) return last_;
     }
-    if (!walk_->done()) return nullptr;
+    if (more && !walk_->done()) return nullptr;
     finish_head();
     if (steps == 0) return nullptr;
   }

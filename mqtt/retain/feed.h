@@ -31,7 +31,8 @@ class Feed {
     std::string filter;  // without $share: shared subscriptions get none [MQTT-3.3.1-9]
     codec::QoS qos = codec::QoS::at_most_once;
     std::uint32_t subscription_id = 0;
-    bool no_local = false;  // not what the session has published itself [MQTT-3.8.3-3]
+    bool no_local = false;    // not what the session has published itself [MQTT-3.8.3-3]
+    std::uint32_t limit = 0;  // most messages; 0: all
   };
 
   using SnapshotRef = std::shared_ptr<const RetainSnapshot>;
@@ -57,6 +58,7 @@ class Feed {
   struct Waiting {
     Wanted wanted;
     SnapshotRef from;
+    std::uint32_t given = 0;
   };
 
   void finish_head();

@@ -32,7 +32,9 @@ struct Limits {
   bool wildcard_available = true;
   bool persistent_available = true;                 // sessions may outlive their connection
   std::uint32_t max_session_expiry_s = 0xFFFFFFFF;  // longer wishes get this; all ones: never
-  std::uint16_t max_keep_alive_s = 0;  // longer wishes get this as server keep alive (v5); 0: any
+  std::uint32_t min_session_expiry_s = 0;           // shorter wishes but 0 get this
+  std::uint32_t retain_match_limit = 0;  // retained messages for a new subscription; 0: all
+  std::uint16_t max_keep_alive_s = 0;    // longer wishes get this as server keep alive (v5); 0: any
   std::uint16_t server_keep_alive_s =
       0;  // for every v5 client, whatever it wished; 0: its own wish
   std::uint32_t max_subscriptions = 10'000;  // of one session

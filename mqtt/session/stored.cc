@@ -20,7 +20,8 @@ namespace {
 
 /// What an expiry that a client asks for becomes.
 std::uint32_t allowed_expiry_s(std::uint32_t wish_s, const Limits& limits) {
-  return limits.persistent_available ? std::min(wish_s, limits.max_session_expiry_s) : 0;
+  if (!limits.persistent_available || wish_s == 0) return 0;
+  return std::min(std::max(wish_s, limits.min_session_expiry_s), limits.max_session_expiry_s);
 }
 
 }  // namespace

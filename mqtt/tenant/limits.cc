@@ -20,10 +20,10 @@ void narrow(bool& offer, const TenantSettings& tenant, TenantKey key) {
   offer = offer && tenant.is_set(key);
 }
 
-/// Totals that are asked for at each publish.
-constexpr TenantKey kPublishRates[] = {TenantKey::total_inbound_bytes_per_second,
-                                       TenantKey::total_retained_messages_per_seconds,
-                                       TenantKey::total_retained_bytes_per_second};
+/// Totals that are asked for at each publish, or at each retained message of a feed.
+constexpr TenantKey kPublishRates[] = {
+    TenantKey::total_inbound_bytes_per_second, TenantKey::total_retained_messages_per_seconds,
+    TenantKey::total_retained_bytes_per_second, TenantKey::total_retain_match_bytes_per_second};
 
 }  // namespace
 
@@ -75,7 +75,12 @@ session::Limits limits_of(const config::MqttOptions& mqtt, const TenantSettings&
   narrow(limits.max_session_expiry_s, tenant, TenantKey::max_session_expiry_seconds);
   limits.persistent_available =
       limits.persistent_available && !tenant.is_set(TenantKey::force_transient);
-  limits.publishes_per_second = static_cast<std::uint32_t>(tenant.get(TenantKey::msg_pub_per_sec));
+  const auto value_of = [&tenant](TenantKey key) {
+    return static_cast<std::uint32_t>(tenant.get(key));
+  };
+  limits.min_session_expiry_s = value_of(TenantKey::min_session_expiry_seconds);
+  limits.retain_match_limit = value_of(TenantKey::retain_message_match_limit);
+  limits.publishes_per_second = value_of(TenantKey::msg_pub_per_sec);
   limits.min_keep_alive_s =
       static_cast<std::uint16_t>(tenant.get(TenantKey::min_keep_alive_seconds));
   limits.metered = std::any_of(std::begin(kPublishRates), std::end(kPublishRates),

@@ -183,6 +183,23 @@ BOOST_AUTO_TEST_CASE(one_filter_after_the_other) {
   BOOST_CHECK_EQUAL(world.next(feed), "");
 }
 
+BOOST_AUTO_TEST_CASE(no_more_than_the_limit_of_each_filter) {
+  World world;
+  for (const char* topic : {"a/1", "a/2", "a/3", "b"}) world.store(topic, "x");
+  Feed feed;
+  feed.add({.filter = "a/+", .limit = 2}, world.now());
+  feed.add({.filter = "b", .limit = 1}, world.now());
+  const std::string first = world.next(feed);
+  feed.put_back();
+  BOOST_CHECK_EQUAL(world.next(feed), first);  // not one more
+  BOOST_CHECK(world.next(feed).starts_with("a/"));
+  feed.put_back();
+  BOOST_CHECK(world.next(feed).starts_with("a/"));
+  BOOST_CHECK_EQUAL(world.next(feed), "b=x");
+  BOOST_CHECK_EQUAL(world.next(feed), "");
+  BOOST_CHECK(feed.empty());
+}
+
 BOOST_AUTO_TEST_CASE(put_back_comes_again_unless_it_is_stale) {
   World world;
   world.store("a", "1");

@@ -45,8 +45,13 @@ BOOST_AUTO_TEST_CASE(expiry_granted) {
     bool available;
     std::uint32_t granted;
     bool told;
+    std::uint32_t least = 0;
   };
   const Case cases[] = {
+      {Version::v5, true, 10, kNever, true, 60, true, 60},
+      {Version::v5, true, 61, kNever, true, 61, false, 60},
+      {Version::v5, true, 0, kNever, true, 0, false, 60},
+      {Version::v5, true, 10, 50, true, 50, true, 60},
       {Version::v5, true, 0, kNever, true, 0, false},
       {Version::v5, false, 0, kNever, true, 0, false},
       {Version::v5, true, 100, kNever, true, 100, false},
@@ -67,6 +72,7 @@ BOOST_AUTO_TEST_CASE(expiry_granted) {
       Workspace workspace;
       Limits limits;  // of the tenant: those of the loop do not count
       limits.max_session_expiry_s = one.most;
+      limits.min_session_expiry_s = one.least;
       limits.persistent_available = one.available;
       Peer peer(workspace, one.version);
       peer.identity.limits = &limits;

@@ -201,6 +201,10 @@ def test_failures_are_limited_by_name_and_address():
             broker.refused(BAD_PASSWORD, "bob", "wrong")
         broker.refused(LIMITED, "bob", "sesame")
         quiet(broker.user("kim"))
+        for name in ("kim", "default/kim", "kim"):  # one user, whatever it calls itself
+            broker.refused(BAD_PASSWORD, name, "wrong")
+        broker.refused(LIMITED, "default/kim", "sesame")
+        broker.refused(LIMITED, "kim", "sesame")
 
 
 # -- what they may do

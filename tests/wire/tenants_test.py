@@ -4,10 +4,14 @@ import sys
 import time
 
 from auth_test import OWN, gets, quiet, sends, user
-from harness import check, equal, main, until
+from harness import WireError, check, equal, main, until
 from mqtt import (PINGREQ, connect, prop, puback, publish, subscribe, unsuback, unsubscribe)
 from tenanted import QUOTA, Lasting, gone_for_good, leave, publish_many, subscribe_all
 
+
+
+# Client ids in topics: without what a topic name cannot hold.
+PLAIN = str.maketrans("+#", "pn")
 
 
 def users():
@@ -219,6 +223,156 @@ def test_retained_messages_are_limited():
         sends(red, "rest", QUOTA, b"x" * 2000, retain=True)
         sends(red, "half", 0x10, b"", retain=True)
         sends(red, "rest", 0x10, b"x" * 2000, retain=True)
+
+
+# -- names that might be taken for each other
+
+TENANTS = ("a", "A", "a-b", "a.b", "ab", "b")
+CLIENT_IDS = ("a", "ab", "a/b", "b", "/b", "-b", "a-b/b", "\x01", "\x01\x01", "a\x01", "\u00ff",
+              "\x7f", "\ufffd", "auto-1", "$share/g/x", "+", "#", "%c", "a b", " a", "a ", "x" * 2000)
+
+
+@OWN
+def test_names_that_look_alike():
+    """Every tenant with every client id is a session of its own, with its own queue, group and
+    retained message, also after kill -9: names are not glued together anywhere."""
+    config = "".join(user(f"{tenant}/u/{tenant}") for tenant in TENANTS)
+    with Lasting(config) as broker:
+        def each():
+            for tenant in TENANTS:
+                for client_id in CLIENT_IDS:
+                    yield tenant, client_id, f"{tenant}|{client_id}".encode()
+        for tenant, client_id, _ in each():
+            one = broker.resumes(f"{tenant}/u/{tenant}", client_id, 0)
+            subscribe_all(one, (tenant, 1), ("same/" + client_id.translate(PLAIN), 1),
+                          (f"$share/{tenant}/s/{client_id.translate(PLAIN)}", 1), codes=[1, 1, 1])
+            leave(one)
+        writers = {t: broker.user(f"{t}/u/{t}", "writer") for t in TENANTS}
+        for tenant, client_id, name in each():
+            for topic in ("same/", "s/"):
+                equal(publish_many(writers[tenant], topic + client_id.translate(PLAIN), [name],
+                                   retain=topic == "same/"), [0])
+        for tenant, writer in writers.items():
+            for other in TENANTS:  # topics begin with names of tenants
+                equal(publish_many(writer, other, [tenant]), [0 if other == tenant else 0x10])
+        broker.kill()
+        for tenant, client_id, name in each():
+            one = broker.resumes(f"{tenant}/u/{tenant}", client_id, 1)
+            equal(got_by(one, 3), [name, name, tenant.encode()], f"{tenant} {client_id!r}")
+            one.close()
+        for tenant in TENANTS:
+            late = broker.user(f"{tenant}/u/{tenant}", "late")
+            subscribe_all(late, "#", codes=[0])
+            equal(sorted(got_by(late)), sorted(n for t, _, n in each() if t == tenant))
+
+
+@OWN
+def test_names_that_no_tenant_has():
+    """A NUL, a separator or a wildcard in the tenant: the node does not start with it, and nobody
+    comes in by it."""
+    entry = user("a/u")
+    for name in ("a b/u", "../u", "-a/u", ".a/u", "a+/u", "#/u", "a\\u0001/u", "\u00e4/u", "a*/u",
+                 '{a=\\"b\\"}/u', "a\\nb/u", "x" * 65 + "/u"):
+        try:
+            with Lasting(entry + entry.replace('"a/u"', f'"{name}"')):
+                raise AssertionError(f"{name!r} is a tenant")
+        except WireError as error:
+            check("does not start" in str(error), f"{name!r}: {error}")
+    with Lasting(entry + entry.replace('"a/u"', '"b/u"')) as broker:
+        for name in ("a/u/", "/a/u", "a//u", "b/../a/u", "a/u\x01", "A/u", "a\x01/u", "a"):
+            broker.refused(0x86, name)
+
+
+# -- what one message or one second may take
+
+def got_by(client, count=None):
+    """What waits for a session: payloads in order; of `count`, or until nothing more comes."""
+    got, before = [], -1
+    while len(got) < count if count else len(got) != before:
+        before = len(got)
+        time.sleep(0 if count else 0.05)
+        packet = client.ask(PINGREQ)
+        while packet.type == 3:
+            got.append(packet.payload)
+            if packet.qos:
+                client.send(puback(packet.packet_id))
+            packet = client.next()
+        equal(packet.type, 13)
+    return got
+
+
+@OWN
+def test_fan_out_to_persistent_sessions():
+    """MaxPersistentFanout, MaxPersistentFanoutBytes, TotalPersistentFanOutBytesPerSeconds: acked,
+    and lost to those that are over."""
+    cases = (("MaxPersistentFanout = 2", 10, 2, 2), ("MaxPersistentFanout = 0", 10, 0, 0),
+             ("MaxPersistentFanoutBytes = 3500", 1000, 2, 3),
+             ("TotalPersistentFanOutBytesPerSeconds = 10000", 2000, 1, 4))
+    for setting, size, least, most in cases:
+        with Lasting(users() + f"[tenant.red]\n{setting}\n") as broker:
+            for tenant in ("red", "blue"):
+                for name in range(4):
+                    one = broker.resumes(f"{tenant}/bob", f"s{name}", 0)
+                    subscribe_all(one, ("t", 1), codes=[1])
+                    leave(one)
+                live = broker.user(f"{tenant}/bob", "live")  # of these there may be any number
+                subscribe_all(live, ("t", 1), codes=[1])
+                writer = broker.user(f"{tenant}/bob", "writer")
+                payloads = [bytes([65 + number]) * size for number in range(5)]
+                equal(publish_many(writer, "t", payloads), [0] * 5, setting)
+                equal(got_by(live), payloads)
+                kept = [len(got_by(broker.resumes(f"{tenant}/bob", f"s{name}", 1)))
+                        for name in range(4)]
+                if tenant == "blue":
+                    equal(kept, [5] * 4)
+                else:
+                    check(5 * least <= sum(kept) <= 5 * most, f"{setting}: {kept}")
+                broker.forget_clients()
+
+
+@OWN
+def test_retained_messages_for_a_new_subscription():
+    """RetainMessageMatchLimit, TotalRetainMatchPerSeconds, TotalRetainMatchBytesPerSecond."""
+    def retained(broker):
+        for tenant in ("red", "blue"):
+            writer = broker.user(f"{tenant}/bob", "writer")
+            writer.send(*(publish(f"t/{n}", b"x" * 500, 1, n + 1, retain=True) for n in range(30)))
+            equal([writer.next().reason for _ in range(30)], [0x10] * 30)
+
+    def gets_of(broker, tenant, patience=0):
+        for lasting in (False, True):
+            one = broker.stays(f"{tenant}/bob", f"s{lasting}", expiry=600 if lasting else 0,
+                               clean=True)
+            subscribe_all(one, ("t/#", 1), codes=[1])
+            got, end = got_by(one), time.monotonic() + patience
+            while time.monotonic() < end and len(got) < 30:
+                got += got_by(one)
+            yield len(got)
+    with Lasting(users() + "[tenant.red]\nRetainMessageMatchLimit = 7\n") as broker:
+        retained(broker)
+        equal(list(gets_of(broker, "red")), [7, 7])
+        equal(list(gets_of(broker, "blue")), [30, 30])
+        again = broker.user("red/bob", "again")
+        for topic in ("t/#", "t/+"):  # each subscription
+            subscribe_all(again, topic, codes=[0])
+            equal(len(got_by(again)), 7)
+        broker.reload(users() + "[tenant.red]\nTotalRetainMatchPerSeconds = 2\n")
+        counts = [count for _ in range(4) for count in gets_of(broker, "red")]
+        check({0, 30} == set(counts), f"{counts}")
+        broker.reload(users() + "[tenant.red]\nTotalRetainMatchBytesPerSecond = 8000\n")
+        started = time.monotonic()
+        equal(list(gets_of(broker, "red", 20)), [30, 30])  # late, and all of them
+        check(time.monotonic() - started > 1.5, "at once")
+
+
+@OWN
+def test_shortest_session_expiry():
+    config = users() + "[tenant.red]\nMinSessionExpirySeconds = 60\n"
+    with Lasting(config) as broker:
+        for wish, granted in ((1, 60), (59, 60), (61, None), (0, None)):
+            one = broker.stays("red/bob", "one", expiry=wish, clean=True)
+            equal((one.connack.reason, one.connack.properties.get(0x11)), (0, granted), wish)
+        equal(broker.stays("blue/bob", "one", expiry=1).connack.properties.get(0x11), None)
 
 
 if __name__ == "__main__":
