@@ -229,7 +229,8 @@ def test_retained_messages_are_limited():
 
 TENANTS = ("a", "A", "a-b", "a.b", "ab", "b")
 CLIENT_IDS = ("a", "ab", "a/b", "b", "/b", "-b", "a-b/b", "\x01", "\x01\x01", "a\x01", "\u00ff",
-              "\x7f", "\ufffd", "auto-1", "$share/g/x", "+", "#", "%c", "a b", " a", "a ", "x" * 2000)
+              "\x7f", "\ufffd", "auto-1", "$share/g/x", "+", "#", "%c", "a b", " a",
+              "a ", "x" * 2000)
 
 
 @OWN
