@@ -260,6 +260,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   void settle_pressed(session::Session& publisher);
   void acknowledge_subscriptions(session::Session& session, PendingAck pending);
   void start_feed(session::Session& session, const retain::Feed::Wanted& wanted);
+  void resume_feeds(SessionActor& actor);
+  void tell_fed(session::Session& session, const std::string& filter);
   void feed_ready(std::uint64_t session);
   void send_feed_more();
   void feed_some();

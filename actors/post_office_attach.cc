@@ -183,6 +183,7 @@ void PostOffice::accept_session(SessionActor& actor, const inbox::SessionState* 
   for (const auto& [filter, subscription] : state->subscriptions) {
     announce_member(actor, filter, true);
   }
+  resume_feeds(actor);
   collect(actor);
 }
 

@@ -21,6 +21,8 @@ constexpr std::size_t kFeedPerRound = 128;
 constexpr std::size_t kFeedsPerRound = 4;
 /// What a feed may look at in one round: a quarter of a millisecond.
 constexpr std::size_t kFeedStepsPerRound = 2048;
+/// How long after a subscription was stored its route may have become visible, at the latest.
+constexpr mqtt::TimeMs kFeedGraceMs = 10'000;
 /// Commands of retained messages under way; more gather in the next.
 constexpr std::size_t kStoresInFlight = 3;
 
@@ -142,7 +144,10 @@ void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted
     }
   }
   if (auto retained = node_.retained.newer(retained_version_)) retained_ = std::move(retained);
-  if (!retained_) return;  // nothing was ever retained
+  if (!retained_) {  // nothing was ever retained
+    if (session.persistent()) tell_fed(session, wanted.filter);
+    return;
+  }
   const std::uint64_t id = session.number;
   if (!node_.usage.spend(session.tenant(), TenantKey::total_retain_match_per_seconds, 1, now_ms_)) {
     return;
@@ -151,6 +156,30 @@ void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted
   limited.limit = session.limits().retain_match_limit;
   feeds_[id].feed.add(std::move(limited), retained_);
   feed_ready(id);
+}
+
+/// A session that comes back before its feeds were over. What has been published since it
+/// subscribed came to it, or is in its queue.
+void PostOffice::resume_feeds(SessionActor& actor) {
+  for (const auto& [filter, subscription] : actor.durable->subscriptions) {
+    if (!subscription.feed_owed) continue;
+    const std::uint64_t since_us = subscription.incarnation >> inbox::kIncarnationBits;
+    start_feed(actor.session(), {.filter = filter,
+                                 .qos = subscription.options.qos,
+                                 .subscription_id = subscription.id,
+                                 .no_local = subscription.options.no_local,
+                                 .until_ms = since_us / 1000 + kFeedGraceMs});
+  }
+}
+
+/// All that the filter is owed is on its way to the queue.
+void PostOffice::tell_fed(Session& session, const std::string& filter) {
+  auto& actor = *static_cast<SessionActor*>(session.shell);
+  const auto subscription = actor.durable->subscriptions.find(filter);
+  if (subscription == actor.durable->subscriptions.end()) return;
+  const inbox::Name name{actor.identity()->tenant, session.client_id()};
+  inbox_.submit(name, inbox::Fed{name, actor.incarnation, filter, subscription->second.incarnation},
+                0);
 }
 
 void PostOffice::feed_ready(std::uint64_t session) {
@@ -186,7 +215,11 @@ void PostOffice::feed_some() {
     const auto owed = feeds_.find(id);
     if (owed == feeds_.end()) continue;
     owed->second.ready = false;
-    const bool more = feed_session(*dispatch_.find(id), owed->second.feed);
+    Session& session = *dispatch_.find(id);
+    const bool more = feed_session(session, owed->second.feed);
+    for (const std::string& filter : owed->second.feed.take_finished()) {
+      if (session.persistent()) tell_fed(session, filter);
+    }
     if (owed->second.feed.empty()) {
       drop_feed(id);
     } else if (more) {

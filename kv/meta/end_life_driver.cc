@@ -54,9 +54,10 @@ void EndLifeDriver::on_done(Life life, store::StoreNumber store, const range::Bo
 std::vector<Life> EndLifeDriver::complete(const Tables& tables) const {
   std::vector<Life> done;
   for (const auto& [life, open] : open_) {
-    const bool all = std::all_of(tables.begin(), tables.end(), [&open](const auto& item) {
-      const auto cover = open.covers.find(item.first);
-      return cover != open.covers.end() && cover->second.whole();
+    const auto& covers = open.covers;  // clang 14 does not capture structured bindings
+    const bool all = std::all_of(tables.begin(), tables.end(), [&covers](const auto& item) {
+      const auto cover = covers.find(item.first);
+      return cover != covers.end() && cover->second.whole();
     });
     if (all) done.push_back(life);
   }

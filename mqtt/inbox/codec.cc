@@ -119,6 +119,11 @@ struct Put {
     put_varint(out, done.intents.size());
     for (const std::uint64_t intent : done.intents) put_varint(out, intent);
   }
+  void operator()(const Fed& fed) const {
+    put_who(fed);
+    put_bytes(out, fed.filter);
+    put_varint(out, fed.route);
+  }
 };
 
 template <class T>
@@ -210,6 +215,11 @@ struct Read {
   void operator()(OutboxDone& done) const {
     done.intents.resize(read_count(reader));
     for (std::uint64_t& intent : done.intents) intent = reader.varint();
+  }
+  void operator()(Fed& fed) const {
+    read_who(reader, fed);
+    fed.filter = reader.bytes();
+    fed.route = reader.varint();
   }
 };
 

@@ -12,6 +12,7 @@ namespace skald::inbox {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kSubscriptionVersion = 2;  // 1: without the feed that is owed
 
 constexpr unsigned kOnline = 1;
 constexpr unsigned kPersistent = 2;
@@ -120,20 +121,22 @@ std::optional<std::pair<Seq, Seq>> read_queue(std::string_view value) {
 }
 
 std::string subscription_value(const Subscription& subscription) {
-  std::string value = versioned();
+  std::string value(1, static_cast<char>(kSubscriptionVersion));
   put_options(value, subscription.options);
   put_varint(value, subscription.id);
   put_varint(value, subscription.incarnation);
+  put_bool(value, subscription.feed_owed);
   return value;
 }
 
 std::optional<Subscription> read_subscription(std::string_view value) {
   Reader reader(value);
-  reader.version(kVersion);
+  const std::uint8_t version = reader.version(kSubscriptionVersion);
   Subscription subscription;
   subscription.options = read_options(reader);
   subscription.id = read_u32(reader);
   subscription.incarnation = reader.varint();
+  if (version > 1) subscription.feed_owed = read_bool(reader);
   return when_done(reader, std::move(subscription));
 }
 

@@ -114,6 +114,7 @@ class StateMachine {
   void run(Work& work, const Tick& tick);
   void run(Work& work, const EndLife& end);
   void run(Work& work, const OutboxDone& done);
+  void run(Work& work, const Fed& fed);
 
   // state_machine.cc
   static bool has_numbers(const Work& work);

@@ -6,6 +6,20 @@
 
 namespace skald::inbox {
 
+namespace {
+
+/// Whether a subscription is to be fed [MQTT-3.3.1-9] to [MQTT-3.3.1-11]. One that replaces another
+/// takes over what that one was owed.
+bool owes_feed(const Subscribe& subscribe, const Subscription* replaced) {
+  if (is_shared(subscribe.filter)) return false;
+  if (replaced != nullptr && replaced->feed_owed) return true;
+  const auto handling = subscribe.options.retain_handling;
+  return handling == codec::RetainHandling::send ||
+         (handling == codec::RetainHandling::send_if_new && replaced == nullptr);
+}
+
+}  // namespace
+
 void StateMachine::run(Work& work, const Subscribe& subscribe) {
   const Found found = find_owned(subscribe.name, subscribe.incarnation);
   if (found.result != Result::done) return refuse(work, found.result);
@@ -20,7 +34,10 @@ void StateMachine::run(Work& work, const Subscribe& subscribe) {
   }
   if (is_new && !subscribe.may_add) return refuse(work, Result::over_total);
   const Subscription subscription{
-      .options = subscribe.options, .id = subscribe.id, .incarnation = next_number(work)};
+      .options = subscribe.options,
+      .id = subscribe.id,
+      .incarnation = next_number(work),
+      .feed_owed = owes_feed(subscribe, is_new ? nullptr : &present->second)};
   work.put(subscription_key(found.key, subscribe.filter), subscription_value(subscription));
   if (is_new) {
     inbox.subscriptions.emplace(subscribe.filter, subscription);
@@ -44,6 +61,19 @@ void StateMachine::run(Work& work, const Unsubscribe& unsubscribe) {
   --inbox.usage.subscriptions;
   if (is_shared(unsubscribe.filter)) --inbox.usage.shared;
   work.erase(subscription_key(found.key, unsubscribe.filter));
+}
+
+void StateMachine::run(Work& work, const Fed& fed) {
+  const Found found = find_owned(fed.name, fed.incarnation);
+  if (found.result != Result::done) return refuse(work, found.result);
+  auto& subscriptions = found.session->inbox->subscriptions;
+  const auto subscription = subscriptions.find(fed.filter);
+  if (subscription == subscriptions.end() || !subscription->second.feed_owed ||
+      subscription->second.incarnation != fed.route) {
+    return;
+  }
+  subscription->second.feed_owed = false;
+  work.put(subscription_key(found.key, fed.filter), subscription_value(subscription->second));
 }
 
 /// A second one for the same packet id is a resend: what was said first stays.

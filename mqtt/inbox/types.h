@@ -200,8 +200,17 @@ struct OutboxDone {
   std::vector<std::uint64_t> intents;
 };
 
+/// The subscription has had all its retained messages, or they are in the queue. Nobody waits for
+/// it: a feed that was cut before it begins again when the client comes back.
+struct Fed {
+  Name name;
+  Incarnation incarnation = 0;
+  std::string filter;
+  Incarnation route = 0;  // the subscription's: a later one of the filter is owed its own
+};
+
 using Operation = std::variant<Attach, Detach, Subscribe, Unsubscribe, Accept, HandedOut, Release,
-                               Insert, Finish, Received, Tick, EndLife, OutboxDone>;
+                               Insert, Finish, Received, Tick, EndLife, OutboxDone, Fed>;
 
 /// Operations in order, each on its own: one that is refused does not stop the others.
 struct Command {
@@ -293,6 +302,7 @@ struct Subscription {
   codec::SubscriptionOptions options;
   std::uint32_t id = 0;
   Incarnation incarnation = 0;  // of its route
+  bool feed_owed = false;       // retained messages, until Fed
 
   bool operator==(const Subscription&) const = default;
 };

@@ -35,18 +35,21 @@ const mqtt::PublicationRef* Feed::next(const RetainSnapshot& now, std::string_vi
     bool more = true;
     while (more) {
       const bool again = back_ != nullptr;
-      last_ = back_ != nullptr ? std::exchange(back_, nullptr) : walk_->next(steps);
+      last_ = again ? std::exchange(back_, nullptr) : walk_->next(steps);
       if (last_ == nullptr) break;
       const mqtt::Publication& message = **last_;
       const mqtt::PublicationRef* stored = now.find(tenant, message.topic());
       const std::uint64_t expiry = message.info().expiry_ms;
+      const mqtt::TimeMs until_ms = line_.front().wanted.until_ms;
+      const bool later = until_ms != 0 && message.info().stamp_ms > until_ms;
       const bool stale = stored == nullptr || &**stored != &message;
-      if (stale || (expiry != 0 && expiry <= now_ms)) continue;
+      if (stale || later || (expiry != 0 && expiry <= now_ms)) continue;
       Waiting& head = line_.front();
       more = again || head.wanted.limit == 0 || head.given++ < head.wanted.limit;
       if (more) return last_;
     }
     if (more && !walk_->done()) return nullptr;
+    finished_.push_back(std::move(line_.front().wanted.filter));
     finish_head();
     if (steps == 0) return nullptr;
   }

@@ -18,6 +18,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "mqtt/codec/types.h"
 #include "mqtt/publication.h"
@@ -31,8 +33,9 @@ class Feed {
     std::string filter;  // without $share: shared subscriptions get none [MQTT-3.3.1-9]
     codec::QoS qos = codec::QoS::at_most_once;
     std::uint32_t subscription_id = 0;
-    bool no_local = false;    // not what the session has published itself [MQTT-3.8.3-3]
-    std::uint32_t limit = 0;  // most messages; 0: all
+    bool no_local = false;      // not what the session has published itself [MQTT-3.8.3-3]
+    std::uint32_t limit = 0;    // most messages; 0: all
+    mqtt::TimeMs until_ms = 0;  // a feed that begins again: later ones came live; 0: has no end
   };
 
   using SnapshotRef = std::shared_ptr<const RetainSnapshot>;
@@ -53,6 +56,8 @@ class Feed {
   /// What the last message of next() is for.
   const Wanted& head() const { return line_.front().wanted; }
   bool empty() const { return line_.empty(); }
+  /// The filters that have had all since the last call.
+  std::vector<std::string> take_finished() { return std::exchange(finished_, {}); }
 
  private:
   struct Waiting {
@@ -64,6 +69,7 @@ class Feed {
   void finish_head();
 
   std::deque<Waiting> line_;
+  std::vector<std::string> finished_;
   std::optional<RetainWalk> walk_;              // of the head, once begun
   const mqtt::PublicationRef* last_ = nullptr;  // of next()
   const mqtt::PublicationRef* back_ = nullptr;  // put back

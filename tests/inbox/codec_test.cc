@@ -55,6 +55,7 @@ Command every_operation() {
       Tick{5},
       EndLife{life(1, 2)},
       OutboxDone{{1, 2, 3}},
+      Fed{name, 7, "a/+", 1ULL << 60},
   };
   return command;
 }

@@ -262,13 +262,18 @@ void Model::run(const Subscribe& subscribe) {
   One* one = owned(subscribe.name, subscribe.incarnation);
   if (one == nullptr) return;
   const bool replaced = one->subscriptions.contains(subscribe.filter);
+  const bool owed = replaced && one->subscriptions.at(subscribe.filter).feed_owed;
   if (!replaced && one->subscriptions.size() >= one->quota.max_subscriptions) {
     return list(Result::full);
   }
   const Incarnation incarnation = said().incarnation;
   BOOST_REQUIRE(incarnation > one->subscriptions[subscribe.filter].incarnation);
   BOOST_REQUIRE(incarnation > one->incarnation);
-  one->subscriptions[subscribe.filter] = {subscribe.options, subscribe.id, incarnation};
+  const auto handling = subscribe.options.retain_handling;
+  const bool wants = handling == codec::RetainHandling::send ||
+                     (handling == codec::RetainHandling::send_if_new && !replaced);
+  one->subscriptions[subscribe.filter] = {subscribe.options, subscribe.id, incarnation,
+                                          wants || owed};
   told_.results.push_back(
       {.operation = operation_, .replaced = replaced, .incarnation = incarnation, .previous = {}});
 }
@@ -277,6 +282,14 @@ void Model::run(const Unsubscribe& unsubscribe) {
   One* one = owned(unsubscribe.name, unsubscribe.incarnation);
   if (one == nullptr) return;
   if (one->subscriptions.erase(unsubscribe.filter) == 0) list(Result::absent);
+}
+
+void Model::run(const Fed& fed) {
+  One* one = owned(fed.name, fed.incarnation);
+  if (one == nullptr) return;
+  const auto subscription = one->subscriptions.find(fed.filter);
+  if (subscription == one->subscriptions.end()) return;
+  if (subscription->second.incarnation == fed.route) subscription->second.feed_owed = false;
 }
 
 void Model::run(const Accept& accept) {

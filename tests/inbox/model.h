@@ -65,6 +65,7 @@ class Model {
   void run(const Unsubscribe& unsubscribe);
   void run(const Accept& accept);
   void run(const HandedOut& handed_out);
+  void run(const Fed& fed);
   void run(const Release& release);
   void run(const Insert& insert);
   void run(const Finish& finish);

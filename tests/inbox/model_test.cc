@@ -41,7 +41,8 @@ class Source {
     const std::uint64_t kind = random_.below(100);
     if (kind < 14) return attach();
     if (kind < 22) return detach();
-    if (kind < 30) return Subscribe{name_ = name(), incarnation(), filter(), {}, number(9)};
+    if (kind < 28) return subscribe();
+    if (kind < 30) return fed();
     if (kind < 34) return Unsubscribe{name_ = name(), incarnation(), filter()};
     if (kind < 39) return Accept{name_ = name(), incarnation(), packet_id(), random_.below(9)};
     if (kind < 42) return HandedOut{name_ = name(), incarnation(), packet_id(), random_.below(9)};
@@ -85,6 +86,22 @@ class Source {
     one.why = whys[random_.below(3)];
     if (random_.one_in(4)) one.expiry_s = random_.one_in(3) ? 0 : number(50);
     one.sent_up_to = seq();
+    return one;
+  }
+
+  Subscribe subscribe() {
+    Subscribe one{name_ = name(), incarnation(), filter(), {}, number(9)};
+    one.options.retain_handling = static_cast<codec::RetainHandling>(random_.below(3));
+    return one;
+  }
+
+  Fed fed() {
+    Fed one{name_ = name(), incarnation(), filter(), 1};
+    const auto found = model_.sessions().find(name_);
+    if (found == model_.sessions().end()) return one;
+    const auto subscription = found->second.subscriptions.find(one.filter);
+    if (subscription == found->second.subscriptions.end()) return one;
+    one.route = subscription->second.incarnation - (random_.one_in(5) ? 1 : 0);
     return one;
   }
 

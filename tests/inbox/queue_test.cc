@@ -51,6 +51,51 @@ BOOST_AUTO_TEST_CASE(come_and_go) {
   BOOST_TEST(range.usage().subscriptions == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(are_owed_their_retained_messages_until_they_are_fed) {
+  Range range;
+  Incarnation me = range(attach(60)).incarnation;
+  const auto owed = [&range](const std::string& filter) {
+    const auto state = range.machine.session_state(kName);
+    for (const auto& [present, subscription] : state->subscriptions) {
+      if (present == filter) return subscription.feed_owed;
+    }
+    throw std::runtime_error("no subscription " + filter);
+  };
+  const auto subscribe = [&](const std::string& filter, codec::RetainHandling handling) {
+    codec::SubscriptionOptions options;
+    options.retain_handling = handling;
+    return range(Subscribe{kName, me, filter, options, 0}).incarnation;
+  };
+  const Incarnation first = subscribe("a", codec::RetainHandling::send);
+  subscribe("$share/g/a", codec::RetainHandling::send);
+  subscribe("never", codec::RetainHandling::do_not_send);
+  const Incarnation once = subscribe("new", codec::RetainHandling::send_if_new);
+  BOOST_TEST((owed("a") && owed("new")));
+  BOOST_TEST((!owed("$share/g/a") && !owed("never")));
+
+  // The connection went, and so did the node: who comes back is still owed both.
+  range(detach(me, Why::broken, 0));
+  BOOST_REQUIRE(rebuild(range.machine, {}, range.records).ok());
+  me = range(attach(60)).incarnation;
+  BOOST_TEST((owed("a") && owed("new")));
+
+  range(Fed{kName, me, "new", once});
+  BOOST_TEST(!owed("new"));
+  subscribe("new", codec::RetainHandling::send_if_new);
+  BOOST_TEST(!owed("new"));
+  const Incarnation second = subscribe("a", codec::RetainHandling::do_not_send);
+  range(Fed{kName, me, "a", first});  // of the subscription before
+  BOOST_TEST(owed("a"));
+  range(Fed{kName, me, "a", second});
+  BOOST_TEST(!owed("a"));
+  range(Fed{kName, me, "a", second});
+  BOOST_TEST(range.last.writes.empty());
+  range(Fed{kName, me, "gone", second});
+  BOOST_TEST(range.last.writes.empty());
+  BOOST_REQUIRE(rebuild(range.machine, {}, range.records).ok());
+  BOOST_TEST((!owed("a") && !owed("new")));
+}
+
 BOOST_AUTO_TEST_CASE(publishes_of_the_client) {
   Range range;
   const Incarnation me = range(attach(60)).incarnation;

@@ -7,11 +7,26 @@ import time
 from harness import Broker, brokers, check, equal, main, sanitized, until
 from mqtt import (PINGREQ, connect, prop, puback, publish, suback, subscribe, unsuback, unsubscribe)
 from retaining import retain, retain_many, retained_now, silent
+from tenanted import Lasting
 
 BOTH = brokers(1, 4)
 OWN = brokers(None)
 VERSIONS = (3, 4, 5)
 MANY = 10_000
+
+
+def take_all(client):
+    """The topics of what comes, finished, until two pings in a row are answered alone."""
+    topics, quiet = set(), 0
+    while quiet < 2:
+        got, quiet = client.ask(PINGREQ), quiet + 1
+        while got.type == 3:
+            equal(got.retain, 1, "retained")
+            client.send(puback(got.packet_id))
+            topics.add(got.topic)
+            got, quiet = client.next(), 0
+        time.sleep(0.02)
+    return topics
 
 
 def cpu_ticks(broker):
@@ -242,6 +257,30 @@ def test_a_feed_beside_a_full_queue():
                 fed.add(got.topic)
         equal(busy, [str(i).encode() for i in range(11)], "queue")
         silent(client)
+
+
+@OWN
+def test_a_feed_that_was_cut_begins_again():
+    """A session that stays is owed its retained messages until it has them: over a connection that
+    breaks, a takeover, and kill -9."""
+    count, stays = 300, prop(0x21, 4) + prop(0x11, 600)
+    with Lasting("[mqtt]\nallow_anonymous = true\n") as broker:
+        publisher = broker.client("p", 5)
+        retain_many(publisher, "cut", count)
+        for cut in ("break", "takeover", "kill"):
+            client = broker.client(cut, 5, clean=False, properties=stays)
+            client.exchange(subscribe(1, ("cut/#", 1)), suback(1, 1))
+            seen = {client.next().topic for _ in range(4)}
+            if cut == "break":
+                client.close()
+            elif cut == "kill":
+                broker.kill()
+            client = broker.client(cut, 5, clean=False, properties=stays)
+            equal(client.connack.present, 1, "session present")
+            until(lambda: seen.update(take_all(client)) or len(seen) == count, f"all after {cut}")
+            client.close()  # it has all: nothing is owed any more
+            client = broker.client(cut, 5, clean=False, properties=stays)
+            equal(take_all(client), set(), f"again after {cut}")
 
 
 @OWN
