@@ -101,22 +101,40 @@ void log_connection(const Accepted& from) {
   spdlog::info("New connection from {}:{} on port {}.", from.address, from.port, from.local_port);
 }
 
-void log_accepted(const Accepted& from, const session::Session& session, std::string_view user,
-                  bool clean_start) {
-  if (!spdlog::should_log(spdlog::level::info)) return;
-  const std::string who = user.empty() ? "" : ", u'" + escaped(user) + "'";
-  spdlog::info("New client connected from {}:{} as {} (p{}, c{}, k{}{}).", from.address, from.port,
-               escaped(session.client_id()), static_cast<int>(session.version()),
-               clean_start ? 1 : 0, session.keep_alive_s(), who);
+void log_accepted(EventLog& events, std::uint64_t now_ms, const Accepted& from,
+                  const session::Session& session, std::string_view user, bool clean_start) {
+  const std::string id = escaped(session.client_id());
+  const auto line = [&] {
+    const std::string who = user.empty() ? "" : ", u'" + escaped(user) + "'";
+    return fmt::format("New client connected from {}:{} as {} (p{}, c{}, k{}{}).", from.address,
+                       from.port, id, static_cast<int>(session.version()), clean_start ? 1 : 0,
+                       session.keep_alive_s(), who);
+  };
+  events.note(EventKind::client_connected, LineLevel::notice, now_ms,
+              {{"tenant", escaped(session.tenant())},
+               {"client_id", id},
+               {"user", escaped(user)},
+               {"address", from.address},
+               {"port", std::to_string(from.port)}},
+              line);
 }
 
-void log_end(const Accepted& from, const session::Session& session) {
-  if (!spdlog::should_log(spdlog::level::info)) return;
-  const std::string_view id = session.client_id();
-  spdlog::info(
-      "Client {} [{}:{}] disconnected{}{}", id.empty() ? "<unknown>" : escaped(id), from.address,
-      from.port, words(session.end()),
-      *session.end_message() == '\0' ? "" : std::string(" (") + session.end_message() + ")");
+void log_end(EventLog& events, std::uint64_t now_ms, const Accepted& from,
+             const session::Session& session) {
+  const bool was_client = !session.tenant().empty();
+  const std::string id = session.client_id().empty() ? "<unknown>" : escaped(session.client_id());
+  const auto line = [&] {
+    return fmt::format(
+        "Client {} [{}:{}] disconnected{}{}", id, from.address, from.port, words(session.end()),
+        *session.end_message() == '\0' ? "" : std::string(" (") + session.end_message() + ")");
+  };
+  events.note(event_of(session.end(), was_client), LineLevel::notice, now_ms,
+              {{"tenant", escaped(session.tenant())},
+               {"client_id", id},
+               {"address", from.address},
+               {"port", std::to_string(from.port)},
+               {"detail", session.end_message()}},
+              line);
 }
 
 }  // namespace skald::actors

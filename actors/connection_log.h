@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "actors/messages.h"
+#include "actors/monitor/events.h"
 #include "mqtt/session/session.h"
 
 namespace skald::actors {
@@ -16,8 +17,9 @@ namespace skald::actors {
 std::string escaped(std::string_view text);
 
 void log_connection(const Accepted& from);
-void log_accepted(const Accepted& from, const session::Session& session, std::string_view user,
-                  bool clean_start);
-void log_end(const Accepted& from, const session::Session& session);
+void log_accepted(EventLog& events, std::uint64_t now_ms, const Accepted& from,
+                  const session::Session& session, std::string_view user, bool clean_start);
+void log_end(EventLog& events, std::uint64_t now_ms, const Accepted& from,
+             const session::Session& session);
 
 }  // namespace skald::actors

@@ -6,6 +6,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 
@@ -14,6 +15,10 @@ namespace skald::actors {
 namespace {
 
 constexpr std::size_t kQueuedLinesMax = 8192;
+/// In JSON: ends the message of a line; its fields follow. No message has it, they are escaped.
+constexpr char kFieldsFollow = '\x1e';
+
+bool json_lines = false;  // set before any thread logs
 
 spdlog::level::level_enum level_of(config::LogLevel level) {
   switch (level) {
@@ -31,19 +36,32 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
   return spdlog::level::info;
 }
 
-/// The message as the inside of a JSON string: what a client chose must not end it.
+/// What a client chose must not end the string that it stands in.
+template <class Out>
+void append_json(std::string_view text, Out& out) {
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    if (static_cast<unsigned char>(c) >= 0x20) {
+      out.push_back(c);
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+    }
+  }
+}
+
+/// The message as a JSON string, and the fields of an event.
 class JsonText final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      if (c == '"' || c == '\\') out.push_back('\\');
-      if (static_cast<unsigned char>(c) >= 0x20) {
-        out.push_back(c);
-      } else {
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-      }
-    }
+    const std::string_view payload(message.payload.data(), message.payload.size());
+    const std::size_t end = std::min(payload.find(kFieldsFollow), payload.size());
+    out.push_back('"');
+    append_json(payload.substr(0, end), out);
+    out.push_back('"');
+    if (end == payload.size()) return;
+    const std::string_view fields = payload.substr(end + 1);
+    out.append(fields.data(), fields.data() + fields.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
     return std::make_unique<JsonText>();
@@ -53,7 +71,7 @@ class JsonText final : public spdlog::custom_flag_formatter {
 std::unique_ptr<spdlog::formatter> json_formatter() {
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<JsonText>('*').set_pattern(
-      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})");
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})");
   return formatter;
 }
 
@@ -71,7 +89,8 @@ void start_logging(const config::LogOptions& options) {
   auto logger = std::make_shared<spdlog::async_logger>("skald", sink, spdlog::thread_pool(),
                                                        async_overflow_policy::overrun_oldest);
   logger->set_level(level_of(options.level));
-  if (options.format == config::LogFormat::json) {
+  json_lines = options.format == config::LogFormat::json;
+  if (json_lines) {
     logger->set_formatter(json_formatter());
   } else {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
@@ -82,6 +101,23 @@ void start_logging(const config::LogOptions& options) {
 }
 
 void set_log_level(config::LogLevel level) { spdlog::set_level(level_of(level)); }
+
+bool is_logged(LineLevel level) { return spdlog::should_log(level_of(level)); }
+
+void log_event(LineLevel level, std::string_view kind, std::string_view text,
+               std::initializer_list<LineField> fields) {
+  std::string line(text);
+  if (json_lines) {
+    line.push_back(kFieldsFollow);
+    line.append(R"(,"event":")").append(kind).append("\"");
+    for (const LineField& field : fields) {
+      line.append(",\"").append(field.name).append("\":\"");
+      append_json(field.value, line);
+      line.append("\"");
+    }
+  }
+  spdlog::log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
+}
 
 void stop_logging() { spdlog::shutdown(); }
 

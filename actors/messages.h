@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/auth_counters.h"
+#include "actors/monitor/figures.h"
 #include "config/options.h"
 #include "kv/range/reply.h"
 #include "kv/range/store_host.h"
@@ -238,6 +239,12 @@ struct Stop {};
 struct Stopped {
   std::string who;
 };
+/// Monitor -> post offices: values of $SYS that have changed. For connections of their tenants,
+/// past routes and log.
+struct SysUpdate {
+  using Values = std::vector<mqtt::PublicationRef>;
+  std::shared_ptr<const Values> values;
+};
 /// Anyone -> routes actor and others that retry on a timer.
 struct Tick {};
 }  // namespace skald::actors
@@ -275,6 +282,10 @@ CAF_ADD_TYPE_ID(skald, (skald::actors::FetchMessages))
 CAF_ADD_TYPE_ID(skald, (skald::actors::MessagesFetched))
 CAF_ADD_TYPE_ID(skald, (skald::actors::NodeServes))
 CAF_ADD_TYPE_ID(skald, (skald::actors::PassOn))
+CAF_ADD_TYPE_ID(skald, (skald::actors::ReportWanted))
+CAF_ADD_TYPE_ID(skald, (skald::actors::LoopReport))
+CAF_ADD_TYPE_ID(skald, (skald::actors::StoreReport))
+CAF_ADD_TYPE_ID(skald, (skald::actors::SysUpdate))
 CAF_END_TYPE_ID_BLOCK(skald)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::AcceptedSockets)
@@ -309,3 +320,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::FetchMessages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::MessagesFetched)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::NodeServes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::PassOn)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::ReportWanted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::LoopReport)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::StoreReport)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skald::actors::SysUpdate)

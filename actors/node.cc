@@ -16,6 +16,7 @@
 
 #include "actors/gatekeeper.h"
 #include "actors/logging.h"
+#include "actors/monitor/monitor.h"
 #include "actors/post_office.h"
 #include "actors/route_keeper.h"
 #include "actors/session_actor.h"
@@ -40,6 +41,7 @@ namespace {
 constexpr std::chrono::seconds kStopGrace{10};
 /// Kept free for files, listeners and peers.
 constexpr std::uint64_t kReservedDescriptors = 200;
+constexpr std::uint32_t kAdminBacklog = 16;
 constexpr StoreKind kStores[] = {StoreKind::dist, StoreKind::inbox, StoreKind::retain};
 
 caf::actor_system_config& configure(caf::actor_system_config& config, std::size_t workers) {
@@ -102,6 +104,12 @@ class Node {
       if (!socket) return socket.error();
       sockets.push_back(std::move(*socket));
     }
+    std::optional<ListeningSocket> admin;
+    if (const config::AdminOptions& wanted = state_.options.admin; wanted.port != 0) {
+      auto socket = listen_on({wanted.bind, wanted.port, kAdminBacklog});
+      if (!socket) return socket.error();
+      admin = std::move(*socket);
+    }
     if (Status opened = open_stores(); !opened) return opened;
     if (!begin_life()) {
       // Nobody was served, nothing acknowledged: there is nothing to end in order.
@@ -112,7 +120,12 @@ class Node {
     watch_disk();
     const std::vector<ListeningSocket> named = sockets;
     spawn_all(std::move(sockets));
+    monitor_loop_ = std::make_unique<Loop>(system_, 0);
+    if (admin) spdlog::info("http://{}:{}/metrics, /livez, /readyz", admin->address, admin->port);
+    monitor_ = spawn_pinned<Monitor>(*monitor_loop_, state_, std::move(admin));
+    watch_actor(monitor_);
     for (auto& loop : loops_) loop->start();
+    monitor_loop_->start();
     for (const ListeningSocket& socket : named) {
       spdlog::info(
           "Skald listens on {}:{} for MQTT (pid {}, {} loops, {} workers, at most {} "
@@ -134,8 +147,10 @@ class Node {
     }
     const config::Options& old = state_.options;
     if (options->node != old.node || options->listeners != old.listeners ||
-        options->log.file != old.log.file || options->log.format != old.log.format) {
-      spdlog::warn("reload: changes of [node], [[listener]] and the log file need a restart");
+        options->admin != old.admin || options->log.file != old.log.file ||
+        options->log.format != old.log.format) {
+      spdlog::warn(
+          "reload: changes of [node], [[listener]], [admin] and the log file need a restart");
     }
     const NewRules rules{std::move(*users),
                          std::make_shared<const config::Options>(std::move(*options))};
@@ -154,14 +169,18 @@ class Node {
                  rules.options->tenants.size());
   }
 
+  bool lives() const { return state_.lives(); }
+
   /// True when everyone ended in time.
   bool stop() {
+    if (!stop_and_wait({monitor_})) return false;
     // The order is the design: no new clients, then the clients, then what they lean on.
     if (!stop_and_wait({acceptor_})) return false;
     if (!stop_and_wait(state_.post_offices)) return false;
     caf::anon_send_exit(state_.gatekeeper, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(state_.route_keeper, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(acceptor_, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(monitor_, caf::exit_reason::user_shutdown);
     for (const caf::actor& office : state_.post_offices) {
       caf::anon_send_exit(office, caf::exit_reason::user_shutdown);
     }
@@ -171,11 +190,13 @@ class Node {
     }
     if (!wait_for_down()) return false;
     acceptor_ = nullptr;
+    monitor_ = nullptr;
     state_.post_offices.clear();
     state_.route_keeper = nullptr;
     state_.gatekeeper = nullptr;
     state_.stores = {};
     background_.stop();
+    monitor_loop_->stop();
     for (auto& loop : loops_) loop->stop();
     for (auto& loop : store_loops_) loop->stop();
     log_writer_->stop();
@@ -401,7 +422,9 @@ class Node {
   std::vector<std::unique_ptr<Loop>> store_loops_;
   std::unique_ptr<LogWriter> log_writer_;
   Background background_;
+  std::unique_ptr<Loop> monitor_loop_;
   caf::actor acceptor_;
+  caf::actor monitor_;
   std::vector<std::pair<caf::actor_addr, std::string>> watched_;
   std::uint64_t descriptors_ = 0;
   std::uint64_t rules_version_ = 0;
@@ -411,7 +434,7 @@ class Node {
 
 }  // namespace
 
-int run_node(const config::Options& options, const Reload& reload) {
+int run_node(const config::Options& options, const Reload& reload, const Supervision& supervision) {
   // Blocked before any thread is made, so that all of them inherit it and only we take signals.
   sigset_t signals;
   sigemptyset(&signals);
@@ -425,17 +448,25 @@ int run_node(const config::Options& options, const Reload& reload) {
     stop_logging();
     return 1;
   }
+  ServiceManager manager(supervision);
+  manager.ready();
   for (;;) {
     const timespec at_once{0, 0};
     const int signal = sigtimedwait(&signals, nullptr, &at_once);
     if (signal == SIGTERM || signal == SIGINT) break;
-    if (signal == SIGHUP) node.reload(reload);
+    if (signal == SIGHUP) {
+      manager.reloading();
+      node.reload(reload);
+      manager.ready();
+    }
+    if (node.lives()) manager.alive();
     const std::string dead = node.watch(std::chrono::milliseconds(200));
     if (dead.empty()) continue;
     spdlog::critical("{} ended unexpectedly", dead);
     stop_logging();
     std::abort();
   }
+  manager.stopping();
   spdlog::info("stopping");
   if (!node.stop()) {
     spdlog::critical("did not stop in time");

@@ -10,6 +10,7 @@
 #include "actors/acceptor.h"
 #include "actors/loop/loop.h"
 #include "actors/node_state.h"
+#include "actors/service_manager.h"
 #include "config/base/result.h"
 #include "config/options.h"
 
@@ -21,7 +22,8 @@ using Reload = std::function<Result<config::Options>()>;
 /// Serves with `options` until SIGTERM or SIGINT, on the calling thread. On SIGHUP users,
 /// permissions, tenants, limits and the log level are taken from `reload`; when anything is wrong
 /// with it, all of the old ones stay. Returns the exit code: 0 after an orderly stop, 1 when it
-/// could not start.
-int run_node(const config::Options& options, const Reload& reload);
+/// could not start. A service manager is told when it serves, reloads and stops, and that it lives.
+int run_node(const config::Options& options, const Reload& reload,
+             const Supervision& supervision = {});
 
 }  // namespace skald::actors

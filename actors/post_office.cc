@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "actors/connection_log.h"
+#include "actors/monitor/sys_topics.h"
 #include "actors/session_actor.h"
 #include "config/base/assert.h"
 
@@ -40,6 +41,7 @@ PostOffice::PostOffice(caf::actor_config& config, NodeState& node)
       wheel_(node.clock.now_ms()),
       now_ms_(node.clock.now_ms()),
       last_tick_ms_(now_ms_),
+      index_(loop().index()),
       inbox_({node.life, loop().index()}),
       retain_router_({node.life, loop().index()}, {}) {
   set_tenants(node.options);
@@ -74,6 +76,8 @@ caf::behavior PostOffice::make_behavior() {
             on_rules(rules);
             return RulesTaken{};
           },
+          [this](const ReportWanted& wanted) { return report(wanted); },
+          [this](const SysUpdate& update) { on_sys(update); },
           [this](FeedMore) { feed_some(); },
           [this](Stop) { stop(); }};
 }
@@ -169,9 +173,11 @@ void PostOffice::on_rules(const NewRules& rules) {
 void PostOffice::session_over(SessionActor& actor) {
   Session& session = actor.session();
   new_burst();  // its will and its unfinished shared messages go by the newest routes
-  log_end(actor.accepted(), session);
+  log_end(events_, now_ms_, actor.accepted(), session);
   leave_tenant(actor);
   if (dispatch_.find(actor.session_id) == &session) {
+    --figures_[session.tenant()].clients;
+    leave_sys(actor);
     if (session.subscriptions() != nullptr) {
       std::vector<std::string> filters;
       filters.reserve(session.subscriptions()->size());
@@ -211,10 +217,12 @@ void PostOffice::publish(SessionActor& from) {
   mqtt::PublicationView& publication = workspace_.publication;
   if (!authority_.may(from.access(), auth::Action::publish, session.client_id(),
                       publication.topic)) {
+    note_refusal(EventKind::pub_action_disallow, session.tenant(), from, publication.topic);
     session.acknowledge(ReasonCode::not_authorized);
     return;
   }
   if (session.limits().metered && !within_rates(publication)) [[unlikely]] {
+    note_refusal(EventKind::out_of_tenant_resource, session.tenant(), from, "publish rate");
     const bool told = session.is_v5() || publication.info.qos == codec::QoS::at_most_once;
     if (told) session.acknowledge(ReasonCode::quota_exceeded);
     if (!told) from.close(ReasonCode::quota_exceeded, End::quota);  // 3.x cannot hear of it

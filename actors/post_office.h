@@ -26,6 +26,7 @@
 #include "actors/loop/timing_wheel.h"
 #include "actors/loop_authority.h"
 #include "actors/messages.h"
+#include "actors/monitor/events.h"
 #include "actors/node_state.h"
 #include "mqtt/dispatch/dispatch.h"
 #include "mqtt/dispatch/retain_hold.h"
@@ -78,19 +79,15 @@ class PostOffice final : public Pinned, private Loop::Client {
   void accept_session(SessionActor& session, const inbox::SessionState* state);
   /// The session took bytes or acks: its publishers may go on.
   void progressed(SessionActor& session);
-  void count_sent(std::size_t bytes) { counters_.bytes_sent += bytes; }
   /// The session is over: subscriptions, directory, log. The socket may linger.
   void session_over(SessionActor& session);
   /// end() is called at the end of the round: nobody is in the middle of using the session then.
   void bury(SessionActor& session);
 
   struct Counters {
-    std::uint64_t bytes_sent = 0;
     std::uint64_t connections_total = 0;
-    std::uint64_t connections_refused = 0;  // at the limit of connections
-    std::uint64_t refused_disk_full = 0;    // publishes that would have had to be kept
-    std::uint64_t dropped_inbox_full = 0;   // no room in a persistent session's queue
-    std::uint64_t stale_routes = 0;         // an inbox that has ended was still routed to
+    std::uint64_t refused_disk_full = 0;  // publishes that would have had to be kept
+    std::uint64_t stale_routes = 0;       // an inbox that has ended was still routed to
   };
 
  private:
@@ -278,6 +275,15 @@ class PostOffice final : public Pinned, private Loop::Client {
   void leave_tenant(SessionActor& actor);
   bool take_subscription(const session::Session& session, bool shared);
   void give_back_subscription(const session::Session& session, bool shared);
+  LoopReport report(const ReportWanted& wanted) const;
+  void note_refusal(EventKind kind, std::string_view tenant, const SessionActor& actor,
+                    std::string_view what);
+  void count_in(session::Session& session, std::string_view tenant);
+  void join_sys(session::Session& session, std::string_view filter,
+                const inbox::Subscription& subscription, bool replace);
+  void leave_sys(SessionActor& actor);
+  void on_sys(const SysUpdate& update);
+  void feed_sys(session::Session& session, const retain::Feed::Wanted& wanted);
   bool within_rates(const mqtt::PublicationView& publication);
   std::vector<retain::Store::Limit> retain_limits(const retain::Store& store) const;
   std::size_t room_in_inboxes(const mqtt::Publication& publication, std::size_t targets,
@@ -339,6 +345,12 @@ class PostOffice final : public Pinned, private Loop::Client {
   bool stood_still_ = false;      // at the last tick
   std::string_view last_tenant_;  // interned
   Counters counters_;
+  std::uint16_t index_;
+  std::map<std::string_view, TenantFigures>
+      figures_;  // by tenant, interned; sessions point to them
+  EventLog events_;
+  /// Of $SYS, by tenant and topic.
+  std::map<std::string, std::map<std::string, mqtt::PublicationRef>, std::less<>> sys_values_;
   std::uint64_t last_session_ = 0;
   std::uint64_t last_incarnation_ = 0;
   std::uint64_t routes_version_ = 0;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actors/connection_log.h"
+#include "actors/monitor/sys_topics.h"
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
 #include "config/base/assert.h"
@@ -166,6 +167,7 @@ void PostOffice::accept_session(SessionActor& actor, const inbox::SessionState* 
   Session::Identity identity{.tenant = tenant,
                              .publisher = {.life = node_.life, .session = actor.session_id},
                              .response_information = response};
+  count_in(session, tenant);
   if (state == nullptr) {
     session.accept(identity, now_ms_);
   } else {
@@ -178,10 +180,11 @@ void PostOffice::accept_session(SessionActor& actor, const inbox::SessionState* 
   }
   session.set_restricted(authority_.is_restricted(actor.access(), session.client_id()));
   dispatch_.add(session, actor.session_id);
-  log_accepted(actor.accepted(), session, actor.identity()->user, clean);
+  log_accepted(events_, now_ms_, actor.accepted(), session, actor.identity()->user, clean);
   if (state == nullptr) return;
   for (const auto& [filter, subscription] : state->subscriptions) {
     announce_member(actor, filter, true);
+    if (is_sys(filter)) join_sys(session, filter, subscription, false);
   }
   resume_feeds(actor);
   collect(actor);

@@ -144,7 +144,9 @@ void PostOffice::completed(const InsertWait& wait, const inbox::Completion& comp
   release_space(completion.token);
   for (const inbox::Completion::Failure& failure : completion.failures) {
     if (failure.result == inbox::Result::no_inbox) ++counters_.stale_routes;
-    if (failure.result == inbox::Result::full) ++counters_.dropped_inbox_full;
+    if (failure.result == inbox::Result::full) {
+      ++figures_[intern_tenant(failure.target.name.tenant)].dropped_inbox_full;
+    }
   }
   const auto shared = shared_inserts_.find(completion.token);
   if (shared != shared_inserts_.end()) {

@@ -2,6 +2,7 @@
 //
 // SUBACK waits until the route of every filter is visible to every loop and node that may publish
 // (design.md section 4); then no publish misses the subscriber.
+#include "actors/monitor/sys_topics.h"
 #include "actors/post_office.h"
 #include "actors/session_actor.h"
 #include "mqtt/inbox/session.h"
@@ -86,9 +87,15 @@ void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending)
     return;
   }
   for (const WantsRetained& wants : pending.wants) {
-    if (!codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants.wanted);
+    const bool sys = is_sys(wants.wanted.filter);
+    if (!sys && !codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants.wanted);
   }
+  const std::vector<ReasonCode> reasons = pending.reasons;
   session.subscribed(pending.packet_id, std::move(pending.reasons));
+  for (const WantsRetained& wants : pending.wants) {
+    const bool sys = is_sys(wants.wanted.filter);
+    if (sys && !codec::is_error(reasons[wants.entry])) feed_sys(session, wants.wanted);
+  }
 }
 
 ReasonCode PostOffice::judge_filter(SessionActor& from, const topic::Filter& parsed,
@@ -105,8 +112,11 @@ ReasonCode PostOffice::judge_filter(SessionActor& from, const topic::Filter& par
     return ReasonCode::subscription_identifiers_not_supported;
   }
   if (!authority_.may(from.access(), auth::Action::subscribe, session.client_id(), parsed.filter)) {
+    note_refusal(EventKind::sub_action_disallow, session.tenant(), from, parsed.filter);
     return ReasonCode::not_authorized;
   }
+  // Each value goes to all who want it.
+  if (parsed.shared() && is_sys(parsed.filter)) return ReasonCode::implementation_specific_error;
   return ReasonCode::success;
 }
 
@@ -164,6 +174,7 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
                              .entry = ack.entry});
   }
   const bool first = dispatch_.subscribe(session, parsed.filter, subscription, replaced);
+  if (is_sys(parsed.filter)) return granted(entry.options.qos);  // no route leads there
   const std::string key = key_of(session.tenant(), parsed.filter);
   const auto adding = adding_.find(key);
   if (!first && adding == adding_.end()) return granted(entry.options.qos);
@@ -236,7 +247,7 @@ void PostOffice::drop_subscription(Session& session, const std::string& filter) 
   if (parsed.shared()) {
     leave_group(session, parsed, 0);
   } else {
-    if (dispatch_.unsubscribe(session, parsed.filter)) {
+    if (dispatch_.unsubscribe(session, parsed.filter) && !is_sys(parsed.filter)) {
       wish({.kind = RouteWish::Kind::unsubscribe,
             .tenant = session.tenant(),
             .filter = std::string(parsed.filter),
@@ -340,6 +351,7 @@ void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& c
   auto& actor = *static_cast<SessionActor*>(session->shell);
   const inbox::Subscription subscription{wait.subscription.options, wait.subscription.id,
                                          result.incarnation};
+  const bool had = actor.durable->subscriptions.contains(wait.filter);
   actor.durable->subscriptions[wait.filter] = subscription;
   const topic::Filter parsed = topic::parse_filter(wait.filter, topic_limits(workspace_.limits));
   const auto handling = wait.subscription.options.retain_handling;
@@ -351,6 +363,11 @@ void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& c
                                      .subscription_id = wait.subscription.id,
                                      .no_local = wait.subscription.options.no_local},
                           .entry = wait.ack.entry});
+  }
+  if (is_sys(wait.filter)) {
+    join_sys(*session, wait.filter, subscription, had);
+    answer_entry(token, dispatch::SubscribeOutcome::done);
+    return;
   }
   const std::uint64_t number = ++last_token_;
   tokens_.emplace(number, token);
@@ -370,6 +387,13 @@ ReasonCode PostOffice::unsubscribe_inbox(SessionActor& from, const std::string& 
   const inbox::Subscription subscription = found->second;
   from.durable->subscriptions.erase(found);
   ++pending.waiting;
+  if (is_sys(filter)) {
+    dispatch_.unsubscribe(from.session(), filter);
+    const inbox::Name name{from.identity()->tenant, from.session().client_id()};
+    inbox_.submit(name, inbox::Unsubscribe{name, from.incarnation, filter},
+                  wait_for(UnsubscribeWait{ack, filter}));
+    return ReasonCode::success;
+  }
   const std::uint64_t number = ++last_token_;
   tokens_.emplace(number, Token{.ack = ack, .filter = filter, .adding = {}, .inbox = true});
   wish({.kind = RouteWish::Kind::remove,

@@ -53,9 +53,13 @@ ReasonCode PostOffice::enter_tenant(SessionActor& actor) {
   const ReasonCode reason = actor.session().use_limits(*limits);
   if (reason != ReasonCode::success) return reason;
   if (!node_.usage.spend(tenant, TenantKey::total_connect_per_second, 1, now_ms_)) {
+    note_refusal(EventKind::out_of_tenant_resource, tenant, actor, "connect rate");
     return ReasonCode::connection_rate_exceeded;
   }
-  if (!node_.usage.take(tenant, TenantKey::total_connections)) return ReasonCode::quota_exceeded;
+  if (!node_.usage.take(tenant, TenantKey::total_connections)) {
+    note_refusal(EventKind::out_of_tenant_resource, tenant, actor, "connections");
+    return ReasonCode::quota_exceeded;
+  }
   actor.counted = true;
   return ReasonCode::success;
 }
@@ -68,15 +72,22 @@ void PostOffice::leave_tenant(SessionActor& actor) {
 
 /// True when the tenant has room for one more subscription.
 bool PostOffice::take_subscription(const Session& session, bool shared) {
-  if (!node_.usage.spend(session.tenant(), TenantKey::total_transient_subscribe_per_second, 1,
-                         now_ms_)) {
-    return false;
+  const bool taken =
+      node_.usage.spend(session.tenant(), TenantKey::total_transient_subscribe_per_second, 1,
+                        now_ms_) &&
+      node_.usage.take(session.tenant(), shared ? TenantKey::total_shared_subscriptions
+                                                : TenantKey::total_transient_subscriptions);
+  if (taken) {
+    ++figures_[session.tenant()].subscriptions;
+  } else {
+    note_refusal(EventKind::out_of_tenant_resource, session.tenant(),
+                 *static_cast<SessionActor*>(session.shell), "subscriptions");
   }
-  return node_.usage.take(session.tenant(), shared ? TenantKey::total_shared_subscriptions
-                                                   : TenantKey::total_transient_subscriptions);
+  return taken;
 }
 
 void PostOffice::give_back_subscription(const Session& session, bool shared) {
+  --figures_[session.tenant()].subscriptions;
   node_.usage.give_back(session.tenant(), shared ? TenantKey::total_shared_subscriptions
                                                  : TenantKey::total_transient_subscriptions);
 }

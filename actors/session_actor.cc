@@ -108,6 +108,7 @@ void SessionActor::read_some() {
     socket_ended(n);
     return;
   }
+  session_.counters().bytes_received += static_cast<std::size_t>(n);
   input_.clear();
   office_.new_burst();
   process({start, carried + static_cast<std::size_t>(n)});
@@ -138,6 +139,7 @@ void SessionActor::read_aside() {
     socket_ended(n);
     return;
   }
+  session_.counters().bytes_received += static_cast<std::size_t>(n);
   office_.new_burst();
   if (session_.publish_blocked()) {
     processing_ = true;
@@ -320,7 +322,7 @@ void SessionActor::flush() {
       office_.bury(*this);
       return;
     }
-    if (n > 0) office_.count_sent(static_cast<std::size_t>(n));
+    if (n > 0) session_.counters().bytes_sent += static_cast<std::size_t>(n);
     if (n > 0) output.consume(static_cast<std::size_t>(n));
     if (n < 0 || static_cast<std::size_t>(n) < total) {
       want_write();

@@ -31,10 +31,12 @@ Field in_listener(Options& options, std::size_t listener) {
 using N = NodeOptions;
 using M = MqttOptions;
 using A = AuthOptions;
+using D = AdminOptions;
 using G = LogOptions;
 constexpr auto kNode = &Options::node;
 constexpr auto kMqtt = &Options::mqtt;
 constexpr auto kAuth = &Options::auth;
+constexpr auto kAdmin = &Options::admin;
 constexpr auto kLog = &Options::log;
 
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
@@ -136,6 +138,13 @@ constexpr Key kKeys[] = {
   {"auth", "foreign_session", in<kAuth, &A::foreign_session>, 0, 0, "",
    "when another user of the tenant comes with a client id in use: refuse it (0x87) or end the "
    "old session", kForeign},
+
+  {"admin", "bind", in<kAdmin, &D::bind>, 1, 64, "",
+   "address of the HTTP endpoint; who reaches it reads it", {}},
+  {"admin", "port", in<kAdmin, &D::port>, 0, 65535, "",
+   "TCP port of `/metrics`, `/livez`, `/readyz`; 0 = none", {}},
+  {"admin", "sys_interval_s", in<kAdmin, &D::sys_interval_s>, 0, 3600, "s",
+   "how often `$SYS/broker/...` is brought up to date; 0 = there is none", {}},
 
   {"log", "level", in<kLog, &G::level>, 0, 0, "",
    "least important line that is written", kLevels},

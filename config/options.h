@@ -124,11 +124,21 @@ struct LogOptions {
   bool operator==(const LogOptions&) const = default;
 };
 
+/// `[admin]`: how the node is seen from outside.
+struct AdminOptions {
+  std::string bind = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::uint16_t sys_interval_s = 10;
+
+  bool operator==(const AdminOptions&) const = default;
+};
+
 struct Options {
   NodeOptions node;
   std::vector<Listener> listeners = {Listener{}};
   MqttOptions mqtt;
   AuthOptions auth;
+  AdminOptions admin;
   LogOptions log;
   std::vector<UserOptions> users;
   std::vector<TenantOptions> tenants;  // by name

@@ -1,7 +1,10 @@
 // The one binary: `skald node` serves, `skald passwd` makes password entries, `skald bench` loads a
 // broker; later `console` and `ctl`.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,6 +65,18 @@ skald::Result<skald::config::Loaded> load(const NodeArguments& arguments) {
   return skald::config::load(request);
 }
 
+/// How systemd tells a service whom to notify: sd_notify(3), sd_watchdog_enabled(3).
+skald::actors::Supervision supervision() {
+  skald::actors::Supervision found;
+  if (const char* socket = std::getenv("NOTIFY_SOCKET")) found.socket = socket;
+  const char* watched = std::getenv("WATCHDOG_PID");
+  const char* period = std::getenv("WATCHDOG_USEC");
+  if (period != nullptr && (watched == nullptr || std::atoll(watched) == getpid())) {
+    found.watchdog_us = std::strtoull(period, nullptr, 10);
+  }
+  return found;
+}
+
 int run_node(const NodeArguments& arguments) {
   const auto loaded = load(arguments);
   if (!loaded) {
@@ -78,12 +93,14 @@ int run_node(const NodeArguments& arguments) {
   if (arguments.print_config) std::fputs(skald::config::print_config(*loaded).c_str(), stdout);
   if (arguments.check) std::puts("configuration ok");
   if (arguments.check || arguments.print_config) return 0;
-  return skald::actors::run_node(loaded->options,
-                                 [&arguments]() -> skald::Result<skald::config::Options> {
-                                   auto again = load(arguments);
-                                   if (!again) return again.error();
-                                   return std::move(again->options);
-                                 });
+  return skald::actors::run_node(
+      loaded->options,
+      [&arguments]() -> skald::Result<skald::config::Options> {
+        auto again = load(arguments);
+        if (!again) return again.error();
+        return std::move(again->options);
+      },
+      supervision());
 }
 
 }  // namespace

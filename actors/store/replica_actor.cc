@@ -45,6 +45,14 @@ void RetainReplica::applied(range::Range& range) {
       static_cast<retain::Machine&>(range.machine()).machine().snapshot()));
 }
 
+void RetainReplica::report(range::Range& range, StoreReport& to) {
+  const auto& machine = static_cast<retain::Machine&>(range.machine()).machine();
+  for (const auto& [tenant, usage] : machine.usages()) {
+    to.retained[tenant].messages += usage.messages;
+    to.retained[tenant].bytes += usage.bytes;
+  }
+}
+
 void RetainReplica::tick(range::Range& range) {
   if (expiring_ || !range.leads_up_to_date()) return;
   const auto due = static_cast<retain::Machine&>(range.machine()).machine().next_expiry_ms();
@@ -87,6 +95,10 @@ void InboxReplica::tell(const std::string& tenant, const Held& now) {
   tell_one(config::TenantKey::total_persistent_subscriptions, &Held::subscriptions);
   tell_one(config::TenantKey::total_shared_subscriptions, &Held::shared);
   before = now;
+}
+
+void InboxReplica::report(range::Range& range, StoreReport& to) {
+  for (const auto& [tenant, usage] : inbox_of(range).usages()) add(to.inboxes[tenant], usage);
 }
 
 void InboxReplica::tick(range::Range& range) {

@@ -35,6 +35,8 @@ class ReplicaActor : public Pinned {
   /// Commands were applied and their writes are in the data, or the machine was rebuilt. Before
   /// the replies leave.
   virtual void applied(range::Range& range) = 0;
+  /// Adds what the machine knows of tenants.
+  virtual void report(range::Range&, StoreReport&) {}
   /// Every tick of the store: what is due is proposed, if this replica leads.
   virtual void tick(range::Range&) {}
   /// The reply to propose().
@@ -64,6 +66,7 @@ class RetainReplica final : public ReplicaActor {
   using ReplicaActor::ReplicaActor;
   caf::behavior make_behavior() override;
   void applied(range::Range& range) override;
+  void report(range::Range& range, StoreReport& to) override;
   void tick(range::Range& range) override;
   void proposed(const range::Reply& reply) override;
 
@@ -76,6 +79,7 @@ class InboxReplica final : public ReplicaActor {
   using ReplicaActor::ReplicaActor;
   caf::behavior make_behavior() override;
   void applied(range::Range& range) override;
+  void report(range::Range& range, StoreReport& to) override;
   void tick(range::Range& range) override;
   void proposed(const range::Reply& reply) override;
   void gone() override;

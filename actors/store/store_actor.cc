@@ -73,6 +73,7 @@ caf::behavior StoreActor::make_behavior() {
           },
           [this](const NodeServes& serves) { serves_ = serves; },
           [](Tick) {},  // only wakes the loop: there is more to apply
+          [this](const ReportWanted& wanted) { return report(wanted); },
           [this](Stop) { stop(); }};
 }
 
@@ -415,6 +416,18 @@ void StoreActor::tell_ready() {
   }
   told_ready_ = true;
   send(node_actor_, std::move(ready));
+}
+
+StoreReport StoreActor::report(const ReportWanted& wanted) {
+  StoreReport report{.round = wanted.round,
+                     .store = static_cast<std::uint16_t>(kind_),
+                     .failing = !host_ || log_.failing(),
+                     .inboxes = {},
+                     .retained = {}};
+  for (const auto& [id, replica] : replicas_) {
+    if (range::Range* range = find(id)) replica->report(*range, report);
+  }
+  return report;
 }
 
 }  // namespace skald::actors

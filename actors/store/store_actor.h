@@ -96,6 +96,7 @@ class StoreActor final : public Pinned, private Loop::Client {
   range::Range* range_of(std::string_view key);
   void log_read(const LogRead& read);
   void stop();
+  StoreReport report(const ReportWanted& wanted);
 
   bool step();
   bool carry_out(range::HostReady ready);

@@ -108,6 +108,8 @@ class StateMachine {
     bool operator==(const Usage&) const = default;
   };
   Usage usage(std::string_view tenant) const;
+  /// By tenant.
+  const std::map<std::string, Usage, std::less<>>& usages() const { return usage_; }
 
  private:
   using Name = std::pair<std::string, std::string>;  // tenant, topic

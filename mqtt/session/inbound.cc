@@ -31,7 +31,8 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   if (!codec::decode_publish(frame, version_, publish, workspace_->properties_scratch, error)) {
     return fail(error.reason, error.message);
   }
-  ++workspace_->counters.publishes_received;
+  ++counters_->publishes_received;
+  counters_->payload_bytes_received += publish.payload.size();
   if (limits_->publishes_per_second != 0 && too_fast(now_ms)) [[unlikely]] {
     return fail(ReasonCode::message_rate_too_high, "more publishes a second than allowed");
   }
@@ -41,7 +42,7 @@ Session::Step Session::on_publish(const codec::Frame& frame, mqtt::TimeMs now_ms
   }
   if (publish.qos != QoS::at_most_once && !count_publish()) return {Event::closed, 0};
   if (const ReasonCode refusal = judge(publish); refusal != ReasonCode::success) {
-    ++workspace_->counters.publishes_refused;
+    ++counters_->publishes_refused;
     if (refusal == ReasonCode::retain_not_supported) {
       return fail(refusal, "retained messages are not available");  // [MQTT-3.2.2-14]
     }
@@ -285,10 +286,10 @@ void Session::on_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason
 
 void Session::on_puback(std::uint16_t packet_id, ReasonCode reason, mqtt::TimeMs now_ms) {
   if (window_.stage(packet_id) != SendWindow::Stage::awaits_puback) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     return;
   }
-  if (codec::is_error(reason)) ++workspace_->counters.dropped_by_client;
+  if (codec::is_error(reason)) ++counters_->dropped_by_client;
   window_.release(packet_id);
   if (queue_) pump(now_ms);
 }
@@ -297,7 +298,7 @@ void Session::on_pubrec(std::uint16_t packet_id, ReasonCode reason, mqtt::TimeMs
   const SendWindow::Stage stage = window_.stage(packet_id);
   if (codec::is_error(reason)) {  // the client will not have it [MQTT-4.3.3-4]
     if (stage == SendWindow::Stage::awaits_pubrec) {
-      ++workspace_->counters.dropped_by_client;
+      ++counters_->dropped_by_client;
       window_.release(packet_id);
       if (queue_) pump(now_ms);
     }
@@ -306,7 +307,7 @@ void Session::on_pubrec(std::uint16_t packet_id, ReasonCode reason, mqtt::TimeMs
   if (stage == SendWindow::Stage::awaits_pubrec) {
     window_.received(packet_id);
   } else if (stage != SendWindow::Stage::awaits_pubcomp) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     write_ack(PacketType::pubrel, packet_id, ReasonCode::packet_identifier_not_found);
     return;
   }
@@ -319,13 +320,13 @@ void Session::on_pubrel(std::uint16_t packet_id) {
     write_ack(PacketType::pubcomp, packet_id, ReasonCode::success);
     return;
   }
-  ++workspace_->counters.unknown_packet_ids;
+  ++counters_->unknown_packet_ids;
   write_ack(PacketType::pubcomp, packet_id, ReasonCode::packet_identifier_not_found);
 }
 
 void Session::on_pubcomp(std::uint16_t packet_id, mqtt::TimeMs now_ms) {
   if (window_.stage(packet_id) != SendWindow::Stage::awaits_pubcomp) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     return;
   }
   window_.release(packet_id);

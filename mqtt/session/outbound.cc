@@ -45,7 +45,7 @@ bool Session::has_room(QoS qos) const {
 Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
   if (state_ != State::connected) return Outcome::dropped;
   if (!may_receive(forms.publication().topic)) [[unlikely]] {
-    ++workspace_->counters.dropped_not_authorized;
+    ++counters_->dropped_not_authorized;
     return Outcome::dropped;
   }
   const QoS qos = std::min(forms.publication().info.qos, delivery.granted);
@@ -53,7 +53,7 @@ Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
   if (qos == QoS::at_most_once) {
     const bool must_drop = (slow_ && behind()) || output_.size() > limit;
     if (must_drop) {
-      ++workspace_->counters.dropped_qos0_slow;
+      ++counters_->dropped_qos0_slow;
       return Outcome::dropped;
     }
     return send(forms, delivery, qos, 0) ? Outcome::sent : Outcome::dropped;
@@ -74,6 +74,12 @@ Session::Outcome Session::deliver(WireForms& forms, const Delivery& delivery) {
   return Outcome::sent;
 }
 
+void Session::count_delivery(std::size_t payload) {
+  ++counters_->deliveries;
+  ++counters_->packets_sent;
+  counters_->payload_bytes_sent += payload;
+}
+
 /// Writes one PUBLISH; false when it is larger than the client takes [MQTT-3.1.2-24].
 bool Session::send(WireForms& forms, const Delivery& delivery, QoS qos, std::uint16_t packet_id) {
   if (is_v5() && (alias_maximum_out_ > 0 || !delivery.subscription_ids.empty())) {
@@ -81,7 +87,7 @@ bool Session::send(WireForms& forms, const Delivery& delivery, QoS qos, std::uin
   }
   const WireForms::Form& form = forms.get(is_v5(), packet_id != 0);
   if (form.packet_size(forms.publication()) > maximum_packet_size_) {
-    ++workspace_->counters.dropped_too_large;
+    ++counters_->dropped_too_large;
     return false;
   }
   char* at = output_.extend(form.bytes.size());
@@ -89,7 +95,7 @@ bool Session::send(WireForms& forms, const Delivery& delivery, QoS qos, std::uin
   at[0] = first_byte(qos, delivery);
   if (packet_id != 0) patch_packet_id(at + form.packet_id_offset, packet_id);
   if (form.payload_follows) output_.append_payload(forms.publication().share());
-  ++workspace_->counters.deliveries;
+  count_delivery(forms.publication().payload.size());
   return true;
 }
 
@@ -110,7 +116,7 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
   const std::size_t payload = publication.payload.size();
   if (alias_maximum_out_ > 0) use_alias(head, payload);
   if (codec::publish_size(head, payload, version_) > maximum_packet_size_) {
-    ++workspace_->counters.dropped_too_large;
+    ++counters_->dropped_too_large;
     return false;
   }
   std::string& scratch = workspace_->encode_scratch;
@@ -122,7 +128,7 @@ bool Session::send_special(WireForms& forms, const Delivery& delivery, QoS qos,
   } else {
     output_.append(publication.payload);
   }
-  ++workspace_->counters.deliveries;
+  count_delivery(payload);
   return true;
 }
 
@@ -153,7 +159,7 @@ Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, Qo
   if (!queue_) queue_ = std::make_unique<Queue>();
   if (queue_->messages.size() >= limits.max_queued_messages ||
       queue_->bytes + publication.size_bytes() > limits.max_queued_bytes) {
-    ++workspace_->counters.dropped_queue_full;
+    ++counters_->dropped_queue_full;
     return Outcome::dropped;
   }
   const mqtt::PublicationRef& shared = publication.share();
@@ -165,7 +171,7 @@ Session::Outcome Session::enqueue(WireForms& forms, const Delivery& delivery, Qo
        .redispatches = delivery.redispatches,
        .qos = qos,
        .retain = delivery.retain});
-  ++workspace_->counters.deliveries_queued;
+  ++counters_->deliveries_queued;
   return Outcome::queued;
 }
 
@@ -177,9 +183,9 @@ void Session::pump(mqtt::TimeMs now_ms) {
     const std::size_t size = next.publication->size_bytes();
     const mqtt::PublicationInfo& info = next.publication->info();
     if (info.expiry_ms != 0 && info.expiry_ms <= now_ms) {
-      ++workspace_->counters.dropped_expired;              // [MQTT-3.3.2-5]
+      ++counters_->dropped_expired;              // [MQTT-3.3.2-5]
     } else if (!may_receive(next.publication->topic())) {  // rights may have gone since
-      ++workspace_->counters.dropped_not_authorized;
+      ++counters_->dropped_not_authorized;
     } else {
       const std::uint16_t packet_id = window_.take(next.qos);
       if (packet_id == 0) return;

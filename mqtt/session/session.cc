@@ -90,7 +90,10 @@ End end_of(ReasonCode reason) {
 }  // namespace
 
 Session::Session(Workspace& workspace)
-    : workspace_(&workspace), limits_(&workspace.limits), output_(workspace.pool) {}
+    : workspace_(&workspace),
+      counters_(&workspace.counters),
+      limits_(&workspace.limits),
+      output_(workspace.pool) {}
 
 Session::~Session() = default;
 
@@ -149,7 +152,7 @@ Session::Event Session::receive_past_block(std::string& buffered, std::size_t& s
 
 Session::Step Session::on_packet(const codec::Frame& frame, mqtt::TimeMs now_ms) {
   last_received_ms_ = now_ms;
-  ++workspace_->counters.packets_received;
+  ++counters_->packets_received;
   switch (frame.type()) {
     case PacketType::publish:
       if (state_ == State::connected) return on_publish(frame, now_ms);
@@ -395,6 +398,7 @@ Session::Step Session::fail(ReasonCode reason, const char* message) {
 
 /// Appends control packets. A client that sends and does not read must not fill the memory.
 void Session::write(std::string_view packets) {
+  ++counters_->packets_sent;
   output_.append_control(packets);
   if (output_.urgent_size() > kUrgentMax && state_ == State::connected) [[unlikely]] {
     close(ReasonCode::quota_exceeded, End::quota, "answers are not read");

@@ -60,8 +60,14 @@ enum class End : std::uint8_t {
   internal,
 };
 
+/// Of one tenant on one loop, or of connections that have no tenant yet.
 struct Counters {
+  std::uint64_t bytes_received = 0;  // both by who owns the socket
+  std::uint64_t bytes_sent = 0;
   std::uint64_t packets_received = 0;
+  std::uint64_t packets_sent = 0;
+  std::uint64_t payload_bytes_received = 0;
+  std::uint64_t payload_bytes_sent = 0;
   std::uint64_t publishes_received = 0;
   std::uint64_t publishes_refused = 0;   // topic, rights, payload format
   std::uint64_t deliveries = 0;          // PUBLISH packets written
@@ -91,7 +97,7 @@ struct Workspace {
   Limits limits;                            // until the client's tenant is known
   ReceiveRights* receive_rights = nullptr;  // set before a session is restricted
   BufferPool pool;
-  Counters counters;
+  Counters counters;                        // of sessions without use_counters()
   mqtt::PublicationView publication;  // of the last Event::publish on this loop
   codec::PublishView publish;         // likewise
   codec::ControlPacket control;       // of the last subscribe, unsubscribe or auth event
@@ -264,6 +270,9 @@ class Session {
   // ----------------------------------------------------------------------------------------
 
   Workspace& workspace() { return *workspace_; }
+  /// From now on it is counted there, which outlives the session.
+  void use_counters(Counters& counters) { counters_ = &counters; }
+  Counters& counters() { return *counters_; }
   const Limits& limits() const { return *limits_; }
   std::uint32_t maximum_packet_size() const { return maximum_packet_size_; }
   Output& output() { return output_; }
@@ -387,6 +396,7 @@ class Session {
   bool send_special(WireForms& forms, const Delivery& delivery, codec::QoS qos,
                     std::uint16_t packet_id);
   void use_alias(codec::PublishHead& head, std::size_t payload);
+  void count_delivery(std::size_t payload);
   Outcome enqueue(WireForms& forms, const Delivery& delivery, codec::QoS qos);
   void pump(mqtt::TimeMs now_ms);
   bool may_receive(std::string_view topic) const {
@@ -411,6 +421,7 @@ class Session {
   std::uint16_t alias_maximum_out_ = 0;
   std::uint32_t maximum_packet_size_ = codec::kMaxVarint + 5;
   Workspace* workspace_;
+  Counters* counters_;
   const Limits* limits_;  // of the loop until use_limits(), then of the tenant
   Output output_;
   SendWindow window_;

@@ -93,7 +93,7 @@ Stored Session::send_stored(WireForms& forms, const Delivery& delivery, Seq seq)
     return Stored::seen;
   }
   if (!may_receive(forms.publication().topic)) {
-    ++workspace_->counters.dropped_not_authorized;
+    ++counters_->dropped_not_authorized;
     finish_unsent(seq);
     return Stored::finished;
   }
@@ -102,7 +102,7 @@ Stored Session::send_stored(WireForms& forms, const Delivery& delivery, Seq seq)
   if (info.expiry_ms != 0 && info.expiry_ms <= forms.now_ms() && !repeated) {
     // [MQTT-3.3.2-5]; but a flow that may have begun has to come to its end: the client may hold
     // the id, and would take a later message with it for this one.
-    ++workspace_->counters.dropped_expired;
+    ++counters_->dropped_expired;
     finish_unsent(seq);
     return Stored::finished;
   }
@@ -185,11 +185,11 @@ void Session::on_stored_ack(PacketType type, std::uint16_t packet_id, ReasonCode
   const Stage wanted = type == PacketType::puback ? Stage::awaits_puback : Stage::awaits_pubcomp;
   const std::optional<StoredFlow::Open> open = persistent_->out.find(packet_id);
   if (!open || open->stage != wanted) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     return;
   }
   if (type == PacketType::puback && codec::is_error(reason)) {
-    ++workspace_->counters.dropped_by_client;
+    ++counters_->dropped_by_client;
   }
   persistent_->out.release(open->seq);
   finish_stored(open->seq);
@@ -201,7 +201,7 @@ void Session::on_stored_pubrec(std::uint16_t packet_id, ReasonCode reason) {
   const bool first = open && open->stage == Stage::awaits_pubrec;
   if (codec::is_error(reason)) {  // the client will not have it [MQTT-4.3.3-4]
     if (!first) return;
-    ++workspace_->counters.dropped_by_client;
+    ++counters_->dropped_by_client;
     out.release(open->seq);
     finish_stored(open->seq);
   } else if (first) {
@@ -210,7 +210,7 @@ void Session::on_stored_pubrec(std::uint16_t packet_id, ReasonCode reason) {
   } else if (open && open->stage == Stage::awaits_pubcomp) {
     write_ack(PacketType::pubrel, packet_id, ReasonCode::success);
   } else if (!open || open->stage != Stage::awaits_commit) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     write_ack(PacketType::pubrel, packet_id, ReasonCode::packet_identifier_not_found);
   }
 }
@@ -228,7 +228,7 @@ bool Session::accepted_before() const { return persistent_ && persistent_->accep
 void Session::on_stored_pubrel(std::uint16_t packet_id) {
   AcceptedPublishes::Entry* entry = persistent_->in.find(packet_id);
   if (entry == nullptr) {
-    ++workspace_->counters.unknown_packet_ids;
+    ++counters_->unknown_packet_ids;
     write_ack(PacketType::pubcomp, packet_id, ReasonCode::packet_identifier_not_found);
   } else if (!std::exchange(entry->releasing, true)) {
     persistent_->releases.push_back(packet_id);

@@ -1,0 +1,196 @@
+#include "actors/monitor/metrics_text.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <functional>
+#include <utility>
+
+namespace skald::actors {
+
+namespace {
+
+using Label = prometheus::ClientMetric::Label;
+using Labels = std::vector<Label>;
+
+class Families {
+ public:
+  void begin(std::string name, std::string help, bool counter) {
+    families_.push_back(
+        {.name = std::move(name),
+         .help = std::move(help),
+         .type = counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
+         .metric = {}});
+  }
+  void value(Labels labels, std::uint64_t value) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = metric.gauge.value = static_cast<double>(value);
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void counter(const char* name, const char* help, std::uint64_t count) {
+    begin(name, help, true);
+    value({}, count);
+  }
+  void gauge(const char* name, const char* help, std::uint64_t now) {
+    begin(name, help, false);
+    value({}, now);
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<prometheus::MetricFamily> families_;
+};
+
+struct TenantMetric {
+  const char* name;
+  const char* help;
+  bool counter;
+  std::uint64_t (*of)(const TenantSummary& tenant);
+};
+
+using T = TenantSummary;
+// clang-format off
+constexpr TenantMetric kTenantMetrics[] = {
+  {"skald_clients_connected", "clients that are connected", false,
+   [](const T& t) { return t.figures.clients; }},
+  {"skald_client_connects_total", "clients that have connected", true,
+   [](const T& t) { return t.figures.clients_total; }},
+  {"skald_received_bytes_total", "bytes read from clients", true,
+   [](const T& t) { return t.figures.traffic.bytes_received; }},
+  {"skald_sent_bytes_total", "bytes written to clients", true,
+   [](const T& t) { return t.figures.traffic.bytes_sent; }},
+  {"skald_packets_received_total", "MQTT packets of clients", true,
+   [](const T& t) { return t.figures.traffic.packets_received; }},
+  {"skald_packets_sent_total", "MQTT packets to clients", true,
+   [](const T& t) { return t.figures.traffic.packets_sent; }},
+  {"skald_publishes_received_total", "PUBLISH packets of clients", true,
+   [](const T& t) { return t.figures.traffic.publishes_received; }},
+  {"skald_publishes_received_payload_bytes_total", "their payloads", true,
+   [](const T& t) { return t.figures.traffic.payload_bytes_received; }},
+  {"skald_publishes_refused_total", "PUBLISH packets refused for topic, format or offer", true,
+   [](const T& t) { return t.figures.traffic.publishes_refused; }},
+  {"skald_publishes_sent_total", "PUBLISH packets to clients", true,
+   [](const T& t) { return t.figures.traffic.deliveries; }},
+  {"skald_publishes_sent_payload_bytes_total", "their payloads", true,
+   [](const T& t) { return t.figures.traffic.payload_bytes_sent; }},
+  {"skald_deliveries_queued_total", "messages that waited for a client's window", true,
+   [](const T& t) { return t.figures.traffic.deliveries_queued; }},
+  {"skald_refused_by_rights_total", "publishes and subscriptions without the right to", true,
+   [](const T& t) { return t.figures.refused_by_rights; }},
+  {"skald_refused_by_limits_total", "connections, subscriptions, publishes above a total", true,
+   [](const T& t) { return t.figures.refused_by_limits; }},
+  {"skald_retained_refused_total", "retained messages refused", true,
+   [](const T& t) { return t.figures.retained_refused; }},
+  {"skald_subscriptions", "subscriptions of connections and persistent sessions", false,
+   [](const T& t) { return t.subscriptions(); }},
+  {"skald_retained_messages", "retained messages", false,
+   [](const T& t) { return t.retained.messages; }},
+  {"skald_retained_bytes", "their memory", false,
+   [](const T& t) { return t.retained.bytes; }},
+  {"skald_persistent_sessions", "sessions that outlive their connection", false,
+   [](const T& t) { return t.inboxes.sessions; }},
+  {"skald_persistent_sessions_online", "those with a connection", false,
+   [](const T& t) { return t.inboxes.online; }},
+  {"skald_queued_messages", "messages in queues of persistent sessions", false,
+   [](const T& t) { return t.inboxes.messages; }},
+  {"skald_queued_bytes", "their bytes", false,
+   [](const T& t) { return t.inboxes.bytes; }},
+  {"skald_wills_published_total", "wills that were due", true,
+   [](const T& t) { return t.inboxes.wills; }},
+};
+
+constexpr TenantMetric kDrops[] = {
+  {"queue_full", "", true, [](const T& t) { return t.figures.traffic.dropped_queue_full; }},
+  {"inbox_full", "", true, [](const T& t) { return t.figures.dropped_inbox_full; }},
+  {"qos0_slow", "", true, [](const T& t) { return t.figures.traffic.dropped_qos0_slow; }},
+  {"too_large", "", true, [](const T& t) { return t.figures.traffic.dropped_too_large; }},
+  {"expired", "", true,
+   [](const T& t) { return t.figures.traffic.dropped_expired + t.inboxes.dropped_expired; }},
+  {"not_authorized", "", true,
+   [](const T& t) { return t.figures.traffic.dropped_not_authorized; }},
+  {"oldest", "", true, [](const T& t) { return t.inboxes.dropped_oldest; }},
+  {"by_client", "", true, [](const T& t) { return t.figures.traffic.dropped_by_client; }},
+};
+// clang-format on
+
+void add_tenants(const NodeSummary& summary, Families& out) {
+  const auto each = [&summary](const auto& visit) {
+    std::size_t left = kMetricTenants;
+    for (const auto& [name, tenant] : summary.tenants) {
+      if (left-- == 0) return;
+      visit(name, tenant);
+    }
+  };
+  for (const TenantMetric& metric : kTenantMetrics) {
+    out.begin(metric.name, metric.help, metric.counter);
+    each([&](const std::string& name, const T& tenant) {
+      out.value({{"tenant", name}}, metric.of(tenant));
+    });
+  }
+  out.begin("skald_messages_dropped_total", "messages that a client did not get", true);
+  for (const TenantMetric& drop : kDrops) {
+    each([&](const std::string& name, const T& tenant) {
+      out.value({{"tenant", name}, {"reason", drop.name}}, drop.of(tenant));
+    });
+  }
+  const std::size_t listed = std::min(summary.tenants.size(), kMetricTenants);
+  out.gauge("skald_tenants_not_listed", "tenants without metrics of their own",
+            summary.tenants.size() - listed);
+}
+
+}  // namespace
+
+std::string metrics_text(const NodeSummary& summary, const NodeFacts& facts) {
+  Families out;
+  out.begin("skald_build_info", "the version, as a label", false);
+  out.value({{"version", SKALD_VERSION}}, 1);
+  out.gauge("skald_uptime_seconds", "since the start", facts.uptime_s);
+  out.gauge("skald_ready", "1 while /readyz says yes", facts.ready ? 1 : 0);
+  out.begin("skald_connections", "open sockets of clients", false);
+  for (std::size_t loop = 0; loop < summary.connections_by_loop.size(); ++loop) {
+    out.value({{"loop", std::to_string(loop)}}, summary.connections_by_loop[loop]);
+  }
+  out.gauge("skald_connections_limit", "by file descriptors", facts.connections_max);
+  out.counter("skald_connections_accepted_total", "sockets accepted", summary.connections_total);
+  out.counter("skald_connections_refused_total", "at the limit", facts.connections_refused);
+  out.counter("skald_login_failures_total", "wrong name or password, or no right to come in",
+              facts.login_failures);
+  out.counter("skald_logins_limited_total", "refused unheard after too many failures",
+              facts.logins_limited);
+  out.counter("skald_logins_refused_busy_total", "the queue of password comparisons was full",
+              facts.logins_refused_busy);
+  out.counter("skald_unnamed_received_bytes_total", "bytes of connections before CONNACK",
+              summary.unnamed.bytes_received);
+  out.counter("skald_dispatched_total", "publications that were matched",
+              summary.dispatch.publications);
+  out.counter("skald_dispatched_unmatched_total", "those that nobody subscribes to",
+              summary.dispatch.no_subscribers);
+  out.counter("skald_matches_made_total", "matches that no cache had",
+              summary.dispatch.matches_made);
+  out.counter("skald_dispatched_to_loops_total", "hand-overs to other loops",
+              summary.dispatch.to_other_loops);
+  out.counter("skald_dispatched_to_inboxes_total", "publications for persistent sessions",
+              summary.dispatch.to_inboxes);
+  out.counter("skald_shared_redispatched_total", "shared messages that went to another member",
+              summary.dispatch.redispatched);
+  out.counter("skald_shared_undeliverable_total", "shared messages without a member to take them",
+              summary.dispatch.shared_undeliverable);
+  out.counter("skald_stale_routes_total", "matches of inboxes that have ended",
+              summary.stale_routes);
+  out.counter("skald_publishes_refused_disk_full_total", "publishes that could not be kept",
+              summary.refused_disk_full);
+  out.begin("skald_store_failing", "1 while the store's disk refuses writes", false);
+  for (const auto& [store, failing] : facts.stores_failing) {
+    out.value({{"store", store}}, failing ? 1 : 0);
+  }
+  out.begin("skald_events_total", "events by kind", true);
+  for (std::size_t kind = 0; kind < kEventKinds; ++kind) {
+    out.value({{"kind", std::string(event_name(static_cast<EventKind>(kind)))}},
+              summary.events[kind] + facts.events[kind]);
+  }
+  add_tenants(summary, out);
+  return out.text();
+}
+
+}  // namespace skald::actors
