@@ -121,6 +121,7 @@ class Node {
     const std::vector<ListeningSocket> named = sockets;
     spawn_all(std::move(sockets));
     monitor_loop_ = std::make_unique<Loop>(system_, 0);
+    state_.answered_us = Clock::monotonic_us();
     if (admin) spdlog::info("http://{}:{}/metrics, /livez, /readyz", admin->address, admin->port);
     monitor_ = spawn_pinned<Monitor>(*monitor_loop_, state_, std::move(admin));
     watch_actor(monitor_);

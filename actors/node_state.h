@@ -62,8 +62,9 @@ struct NodeState {
   /// By loop: when the oldest retained publish came that may be stored and is not dispatched yet.
   std::vector<std::atomic<std::uint64_t>> retained_held;
   std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
-  /// When all loops and stores had last answered the monitor, by CLOCK_BOOTTIME; 0: never yet.
-  std::atomic<std::uint64_t> answered_us{0};
+  /// When all loops and stores had last answered the monitor, by CLOCK_BOOTTIME; at first the
+  /// start.
+  std::atomic<std::uint64_t> answered_us{Clock::monotonic_us()};
 
   /// The disk refuses writes, or has little room left: nothing is taken that would have to be kept.
   std::atomic<bool> disk_full{false};
@@ -83,8 +84,7 @@ struct NodeState {
   /// False: a loop or a store stands still for so long that only a new start helps.
   bool lives() const {
     constexpr std::uint64_t kPatienceUs = 20'000'000;
-    const std::uint64_t answered = answered_us.load(std::memory_order_relaxed);
-    return answered == 0 || Clock::monotonic_us() - answered < kPatienceUs;
+    return Clock::monotonic_us() - answered_us.load(std::memory_order_relaxed) < kPatienceUs;
   }
   std::array<caf::actor, 4> stores;  // by StoreKind
   /// The ranges of each store when the node began to serve; lanes learn later ones from replies.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr StoreKind kStores[] = {StoreKind::dist, StoreKind::inbox, StoreKind::retain};
 constexpr std::uint64_t kUsPerSecond = 1'000'000;
-/// Loops that have not answered for so long: send clients elsewhere, and: start me anew.
+/// Loops that have not answered for so long: clients are better off elsewhere.
 constexpr std::uint64_t kNotReadyUs = 5 * kUsPerSecond;
 
 }  // namespace
@@ -155,7 +155,7 @@ std::string Monitor::not_ready() const {
     if (failing_[i]) why += std::string("store ") + store_name(kStores[i]) + ": disk failing\n";
   }
   const std::uint64_t answered = node_.answered_us.load(std::memory_order_relaxed);
-  if (answered == 0) {
+  if (round_ == 1 && awaited_ > 0) {
     why += "starting\n";
   } else if (Clock::monotonic_us() - answered > kNotReadyUs) {
     why += "a loop or a store does not answer\n";
