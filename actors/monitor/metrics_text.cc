@@ -178,6 +178,8 @@ std::string metrics_text(const NodeSummary& summary, const NodeFacts& facts) {
               summary.dispatch.shared_undeliverable);
   out.counter("skald_stale_routes_total", "matches of inboxes that have ended",
               summary.stale_routes);
+  out.gauge("skald_disk_full", "1 while there is no space for what must be kept",
+            facts.disk_full ? 1 : 0);
   out.counter("skald_publishes_refused_disk_full_total", "publishes that could not be kept",
               summary.refused_disk_full);
   out.begin("skald_store_failing", "1 while the store's disk refuses writes", false);

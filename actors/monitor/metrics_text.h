@@ -22,6 +22,7 @@ struct NodeFacts {
   std::uint64_t logins_limited = 0;
   std::uint64_t logins_refused_busy = 0;
   bool ready = false;
+  bool disk_full = false;
   std::vector<std::pair<std::string, bool>> stores_failing;
   EventCounts events{};  // the monitor's own
 };

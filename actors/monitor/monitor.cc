@@ -154,6 +154,7 @@ std::string Monitor::not_ready() const {
   for (std::size_t i = 0; i < failing_.size(); ++i) {
     if (failing_[i]) why += std::string("store ") + store_name(kStores[i]) + ": disk failing\n";
   }
+  if (node_.disk_full) why += "the disk is full\n";
   const std::uint64_t answered = node_.answered_us.load(std::memory_order_relaxed);
   if (round_ == 1 && awaited_ > 0) {
     why += "starting\n";
@@ -179,6 +180,7 @@ HttpAnswer Monitor::answer(std::string_view path) const {
                   .logins_limited = logins.limited.load(),
                   .logins_refused_busy = logins.refused_busy.load(),
                   .ready = why.empty(),
+                  .disk_full = node_.disk_full.load(),
                   .stores_failing = {},
                   .events = events_.counts()};
   for (std::size_t i = 0; i < failing_.size(); ++i) {
