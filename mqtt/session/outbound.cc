@@ -183,7 +183,7 @@ void Session::pump(mqtt::TimeMs now_ms) {
     const std::size_t size = next.publication->size_bytes();
     const mqtt::PublicationInfo& info = next.publication->info();
     if (info.expiry_ms != 0 && info.expiry_ms <= now_ms) {
-      ++counters_->dropped_expired;              // [MQTT-3.3.2-5]
+      ++counters_->dropped_expired;                        // [MQTT-3.3.2-5]
     } else if (!may_receive(next.publication->topic())) {  // rights may have gone since
       ++counters_->dropped_not_authorized;
     } else {

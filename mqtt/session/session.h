@@ -97,7 +97,7 @@ struct Workspace {
   Limits limits;                            // until the client's tenant is known
   ReceiveRights* receive_rights = nullptr;  // set before a session is restricted
   BufferPool pool;
-  Counters counters;                        // of sessions without use_counters()
+  Counters counters;                  // of sessions without use_counters()
   mqtt::PublicationView publication;  // of the last Event::publish on this loop
   codec::PublishView publish;         // likewise
   codec::ControlPacket control;       // of the last subscribe, unsubscribe or auth event

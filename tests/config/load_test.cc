@@ -160,8 +160,8 @@ const Case kBadFiles[] = {
     {"unknown section", "\n[mqqt]\nmax_inflight = 30",
      "node.toml:3: unknown section [mqqt] (for max_inflight); did you mean [mqtt]?"},
     {"empty unknown section", "[elsewhere]",
-     "node.toml:1: unknown section [elsewhere]; sections are node, listener, mqtt, auth, log, "
-     "user, tenant"},
+     "node.toml:1: unknown section [elsewhere]; sections are node, listener, mqtt, auth, admin, "
+     "log, user, tenant"},
     {"key outside of sections", "port = 1", "node.toml:1: port: a key must stand in a [section]"},
     {"a section twice as array", "[[mqtt]]\n",
      "node.toml:1: [[mqtt]]: only [[listener]] and [[user]] may stand more than once"},
@@ -194,8 +194,8 @@ const Case kBadFiles[] = {
      "node.toml:2: [mqtt] receive_maximum = 0: must be an integer from 1 to 65535\n"
      "node.toml:4: [node] loops = -1: must be an integer from 0 to 1024\n"
      "node.toml:6: [log] format = \"xml\": must be one of \"text\" \"json\"\n"
-     "node.toml:8: unknown section [x] (for y); sections are node, listener, mqtt, auth, log, "
-     "user, tenant"},
+     "node.toml:8: unknown section [x] (for y); sections are node, listener, mqtt, auth, admin, "
+     "log, user, tenant"},
 };
 
 BOOST_AUTO_TEST_CASE(bad_files_are_refused_with_the_reason) {
