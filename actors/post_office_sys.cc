@@ -13,18 +13,18 @@ namespace skald::actors {
 
 using session::Session;
 
-LoopReport PostOffice::report(const ReportWanted& wanted) const {
-  LoopReport report{.round = wanted.round,
-                    .loop = index_,
-                    .tenants = {figures_.begin(), figures_.end()},
-                    .unnamed = workspace_.counters,
-                    .dispatch = dispatch_.counters(),
-                    .events = events_.counts(),
-                    .connections = connections_.size(),
-                    .connections_total = counters_.connections_total,
-                    .refused_disk_full = counters_.refused_disk_full,
-                    .stale_routes = counters_.stale_routes};
-  return report;
+LoopReport PostOffice::report(const ReportWanted& wanted) {
+  events_.tell_left_out(node_.clock.now_ms());
+  return {.round = wanted.round,
+          .loop = index_,
+          .tenants = {figures_.begin(), figures_.end()},
+          .unnamed = workspace_.counters,
+          .dispatch = dispatch_.counters(),
+          .events = events_.counts(),
+          .connections = connections_.size(),
+          .connections_total = counters_.connections_total,
+          .refused_disk_full = counters_.refused_disk_full,
+          .stale_routes = counters_.stale_routes};
 }
 
 /// Something was refused for the tenant's limits, or for want of a right.

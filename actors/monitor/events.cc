@@ -92,25 +92,37 @@ void EventLog::note(EventKind kind, LineLevel level, std::uint64_t now_ms,
   note(kind, level, now_ms, fields, text, times);
 }
 
-/// The first line of a second says how many of the one before it are missing.
 bool EventLog::wants(EventKind kind, LineLevel level, std::uint64_t now_ms) {
   if (!is_logged(level)) return false;
   Second& second = seconds_[static_cast<std::size_t>(kind)];
-  if (second.number != now_ms / 1000) {
-    if (second.left_out > 0) {
-      const std::string left_out = std::to_string(second.left_out);
-      log_event(level, event_name(kind),
-                std::string(event_name(kind)) + ": " + left_out + " more were not written",
-                {{"left_out", left_out}});
-    }
-    second = {now_ms / 1000, 0, 0};
-  }
+  if (second.number != now_ms / 1000) begin_second(kind, now_ms);
   if (second.written < kLinesPerSecond) {
     ++second.written;
     return true;
   }
   ++second.left_out;
+  second.level = level;
   return false;
+}
+
+void EventLog::begin_second(EventKind kind, std::uint64_t now_ms) {
+  Second& second = seconds_[static_cast<std::size_t>(kind)];
+  if (second.left_out > 0) {
+    const std::string left_out = std::to_string(second.left_out);
+    log_event(second.level, event_name(kind),
+              std::string(event_name(kind)) + ": " + left_out + " more were not written",
+              {{"left_out", left_out}});
+  }
+  second = {.number = now_ms / 1000};
+}
+
+void EventLog::tell_left_out(std::uint64_t now_ms) {
+  for (std::size_t kind = 0; kind < kEventKinds; ++kind) {
+    const Second& second = seconds_[kind];
+    if (second.left_out > 0 && second.number != now_ms / 1000) {
+      begin_second(static_cast<EventKind>(kind), now_ms);
+    }
+  }
 }
 
 }  // namespace skald::actors

@@ -65,7 +65,7 @@ EventKind event_of(session::End end, bool was_client);
 class EventLog {
  public:
   /// More of one kind in a second are counted and not written.
-  static constexpr std::uint32_t kLinesPerSecond = 200;
+  static constexpr std::uint32_t kLinesPerSecond = 1000;
 
   /// An event that stands for `times`; `text` is the line, made only when it is wanted.
   template <class Text>
@@ -81,14 +81,18 @@ class EventLog {
   /// Counts it; nobody wants its line.
   void count(EventKind kind) { ++counts_[static_cast<std::size_t>(kind)]; }
   const EventCounts& counts() const { return counts_; }
+  /// Writes how many lines of seconds that are over were left out. Call once a second.
+  void tell_left_out(std::uint64_t now_ms);
 
  private:
   struct Second {
     std::uint64_t number = 0;
     std::uint32_t written = 0;
     std::uint64_t left_out = 0;
+    LineLevel level = LineLevel::info;
   };
   bool wants(EventKind kind, LineLevel level, std::uint64_t now_ms);
+  void begin_second(EventKind kind, std::uint64_t now_ms);
 
   EventCounts counts_{};
   std::array<Second, kEventKinds> seconds_{};
