@@ -150,6 +150,7 @@ void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted
   }
   const std::uint64_t id = session.number;
   if (!node_.usage.spend(session.tenant(), TenantKey::total_retain_match_per_seconds, 1, now_ms_)) {
+    if (session.persistent()) tell_fed(session, wanted.filter);  // refused, not owed
     return;
   }
   retain::Feed::Wanted limited = wanted;
