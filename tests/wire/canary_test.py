@@ -1,12 +1,16 @@
 """Two tenants with equal client ids, topics, groups, retained messages, wills and persistent
 sessions, under load, over kill -9 and restart: nothing of one is seen by the other. Each tenant's
-canary bytes are looked for in every packet to the other and in every line about it."""
+canary bytes are looked for in every packet to the other, $SYS values too, in the metrics and in
+every line of the log about it; figures are those of one's own doing."""
+import json
 import select
 import sys
 import time
+import urllib.request
 
 from auth_test import OWN, user
 from harness import check, equal, main, until
+from monitor_test import free_port
 from mqtt import (PATIENCE, PINGREQ, Packet, WireError, connect, prop, puback, pubcomp, publish,
                   pubrec, pubrel, subscribe)
 from mqtt import user as user_property
@@ -61,9 +65,12 @@ class Device:
             equal(packet.reason, 0, f"CONNACK for {who}")
             self.present = packet.present == 1
         elif packet.type == 3:
-            check(packet.payload.startswith(self.side.canary) or packet.topic.startswith("$SYS/"),
-                  f"{who}: {packet.topic} {packet.payload!r} is nobody's")
-            self.got.append((packet.topic, packet.payload))
+            if packet.topic.startswith("$SYS/"):
+                self.side.sys[packet.topic.removeprefix("$SYS/broker/")] = packet.payload
+                check(b"canary" not in data, f"{who}: {packet.topic} {packet.payload!r}")
+            else:
+                check(packet.payload.startswith(self.side.canary), f"{who}: nobody's {data!r}")
+                self.got.append((packet.topic, packet.payload))
             if packet.qos:
                 self.link.send((puback if packet.qos == 1 else pubrec)(packet.packet_id))
         elif packet.type == 4 or packet.type == 7:
@@ -85,11 +92,12 @@ class Side:
     """The devices of one tenant. They have the same names in each."""
 
     def __init__(self, tenant):
-        self.tenant, self.canary = tenant, CANARIES[tenant]
+        self.tenant, self.canary, self.sys = tenant, CANARIES[tenant], {}
         [self.other] = [canary for canary in CANARIES.values() if canary != self.canary]
+        self.load = BURST + 20 * list(CANARIES).index(tenant)  # so that figures differ
         name = self.canary.decode()
-        everything = [("#", 2), ("$share/g/jobs/#", 1)]
-        self.all = Device(self, "all", filters=[("#", 1), ("acme/#", 0)])
+        everything = [("#", 2), ("$share/g/jobs/#", 1), ("$SYS/#", 0)]
+        self.all = Device(self, "all", filters=[("#", 1), ("acme/#", 0), ("$SYS/#", 1)])
         self.kept = Device(self, "kept", lasting=True, filters=everything)
         self.kept4 = Device(self, "kept4", 4, True, [("+/#", 1)])
         self.members = [Device(self, "m1", filters=[("$share/g/jobs/#", 1)]),
@@ -98,10 +106,11 @@ class Side:
                         Device(self, "w-" + name)]  # its id is told in the log
         self.leaver = Device(self, "leaver", lasting=True, will=("wills/x", self.canary + b" will"))
         self.devices = [self.all, self.kept, self.kept4, *self.members, *self.writers, self.leaver]
-        self.count = 0
+        self.count, self.sent = 0, 0  # the latter in this life of the node
 
     def burst(self):
-        for number in range(BURST):
+        for number in range(self.load):
+            self.sent += 1
             self.count += 1
             topic = TOPICS[self.count % len(TOPICS)]
             payload = self.canary + f" {self.count}".encode() + b"." * (self.count % 700)
@@ -186,12 +195,44 @@ def clear(device, topic):
     device.open[60001] = device.side.canary
 
 
+def figures_are_apart(broker, sides):
+    """At rest $SYS and the metrics tell each tenant what it has done itself, and nothing of what it
+    said."""
+    devices = [device for side in sides for device in side.devices]
+    url = f"http://127.0.0.1:{broker.admin}/metrics"
+    text = ""
+
+    def values(side):
+        """Of $SYS, and of the metrics."""
+        label = '{tenant="' + side.tenant + '"}'
+        metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if label in line)
+        return [(int(side.sys.get("publish/messages/received", -1)), side.sent),
+                (int(side.sys.get("clients/connected", -1)), len(side.devices)),
+                (float(metrics.get("skald_publishes_received_total" + label, -1)), side.sent),
+                (float(metrics.get("skald_clients_connected" + label, -1)), len(side.devices)),
+                (int(side.sys.get("retained messages/count", -1)),
+                 float(metrics.get("skald_retained_messages" + label, -2)))]
+
+    def right():
+        nonlocal text
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+        check("canary" not in text, "a canary in the metrics")
+        return all(got == wanted for side in sides for got, wanted in values(side))
+    try:
+        pump(devices, right)
+    except WireError as error:
+        raise WireError(f"{error}: {[values(side) for side in sides]}") from None
+
+
 def whole_log_is_apart(broker):
+    """Lines are JSON: what names a client names its tenant."""
     lines = broker.whole_log()
     for tenant, canary in CANARIES.items():
         own = [line for line in lines if canary.decode() in line]
         check(own, f"{tenant}: no line about it: nothing was looked at")
         for line in own:
+            equal(json.loads(line).get("tenant"), tenant, line)
             for other in CANARIES.values():
                 check(other == canary or other.decode() not in line, f"of both: {line}")
     check(not [line for line in lines if "canary" in line and "w-canary" not in line],
@@ -200,11 +241,15 @@ def whole_log_is_apart(broker):
 
 @OWN
 def test_46_two_tenants_with_everything_equal():
-    config = "".join(user(f"{tenant}/bob") for tenant in CANARIES)
+    admin = free_port()
+    config = (f'[log]\nformat = "json"\n[admin]\nport = {admin}\nsys_interval_s = 1\n' +
+              "".join(user(f"{tenant}/bob") for tenant in CANARIES))
     with Lasting(config) as broker:
+        broker.admin = admin
         sides = [Side(tenant) for tenant in CANARIES]
         for life in range(4):
             for side in sides:
+                side.sent, side.sys = 0, {}
                 for device in side.devices:
                     device.begin(broker)
                     equal(device.present, life > 0 and device.lasting, device.client_id)
@@ -215,6 +260,7 @@ def test_46_two_tenants_with_everything_equal():
                 rest(sides)
                 for side in sides:
                     leave_and_come_back(broker, side)
+            figures_are_apart(broker, sides)
             if life < 3:
                 restart(broker, sides, life != 1)
         for side in sides:
