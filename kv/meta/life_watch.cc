@@ -12,7 +12,10 @@ constexpr std::uint64_t kRepeatUs = 500'000;
 void LifeWatch::on_seen(const LifeSeen& seen, std::uint64_t now_us) {
   const bool late = SKALD_GUARD(range::Guard::kEndLifeLate);
   const std::uint64_t wait = late ? ttl_us_ + ttl_us_ / 100 + 1 : ttl_us_ - ttl_us_ / 10;
-  lives_[seen.life] = {seen.index, now_us + wait};
+  Watched& watched = lives_[seen.life];
+  // With an older index every EndLife would be answered kRenewed, for ever.
+  if (watched.seen > seen.index) return;
+  watched = {seen.index, now_us + wait};
 }
 
 std::vector<EndLife> LifeWatch::tick(std::uint64_t now_us) {

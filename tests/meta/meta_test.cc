@@ -142,6 +142,18 @@ BOOST_AUTO_TEST_CASE(the_holder_stops_before_the_watch_ends_its_life) {
   BOOST_CHECK(!holder.tick(9'000'000));
 }
 
+/// Heard out of order, the newest renewal counts: an end that names an older one is never taken.
+BOOST_AUTO_TEST_CASE(the_watch_does_not_go_back) {
+  const Life life{NodeId{1}, LifeNumber{5}};
+  LifeWatch watch;
+  watch.on_seen({life, 20}, 1'000'000);
+  watch.on_seen({life, 19}, 1'500'000);
+  BOOST_CHECK(watch.tick(4'029'999).empty());
+  const auto due = watch.tick(4'030'001);
+  BOOST_REQUIRE_EQUAL(due.size(), 1U);
+  BOOST_CHECK_EQUAL(due[0].seen, 20U);
+}
+
 BOOST_AUTO_TEST_CASE(an_end_is_carried_to_every_key_also_over_a_split) {
   range::Descriptor whole;
   whole.id = RangeId{1};
