@@ -93,6 +93,8 @@ void PostOffice::completed(const AttachWait& wait, const inbox::Completion& comp
     if (!node_.usage.exhausted(wait.name.tenant, TenantKey::total_persistent_sessions)) {
       submit_attach(actor);  // the room was only reserved, by others that may not need it
     } else {
+      note_refusal(EventKind::out_of_tenant_resource, wait.name.tenant, actor,
+                   "persistent sessions");
       actor.refuse(ReasonCode::quota_exceeded, End::quota);
     }
     return;

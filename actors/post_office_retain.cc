@@ -150,6 +150,8 @@ void PostOffice::start_feed(Session& session, const retain::Feed::Wanted& wanted
   }
   const std::uint64_t id = session.number;
   if (!node_.usage.spend(session.tenant(), TenantKey::total_retain_match_per_seconds, 1, now_ms_)) {
+    note_refusal(EventKind::out_of_tenant_resource, session.tenant(),
+                 *static_cast<SessionActor*>(session.shell), "retained match rate");
     if (session.persistent()) tell_fed(session, wanted.filter);  // refused, not owed
     return;
   }

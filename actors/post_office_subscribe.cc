@@ -135,6 +135,7 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
   if (session.persistent()) {
     if (!node_.usage.spend(session.tenant(), TenantKey::total_persistent_subscribe_per_second, 1,
                            now_ms_)) {
+      note_refusal(EventKind::out_of_tenant_resource, session.tenant(), from, "subscribe rate");
       return ReasonCode::quota_exceeded;
     }
     ++pending.waiting;
@@ -329,8 +330,13 @@ void PostOffice::submit_subscribe(SessionActor& actor, SubscribeWait wait) {
 /// need it.
 bool PostOffice::try_again(const SubscribeWait& wait) {
   Session* session = dispatch_.find(wait.session);
-  if (session == nullptr || node_.usage.exhausted(wait.tenant, total_of(wait.filter))) return false;
-  submit_subscribe(*static_cast<SessionActor*>(session->shell), wait);
+  if (session == nullptr) return false;
+  auto& actor = *static_cast<SessionActor*>(session->shell);
+  if (node_.usage.exhausted(wait.tenant, total_of(wait.filter))) {
+    note_refusal(EventKind::out_of_tenant_resource, wait.tenant, actor, "subscriptions");
+    return false;
+  }
+  submit_subscribe(actor, wait);
   return true;
 }
 

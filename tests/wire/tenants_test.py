@@ -28,9 +28,12 @@ def test_persistent_sessions_are_counted_and_limited():
     begins anew, ends and makes room; the same after kill -9."""
     with Lasting(users() + "[tenant.red]\nTotalPersistentSessions = 2\n") as broker:
         def is_full(version=5):
+            before = len(broker.logged("OUT_OF_TENANT_RESOURCE.*persistent sessions"))
             one = broker.stays("red/bob", "three", version)
             equal(one.connack.reason, refused_of(version), "the third")
             one.expect_end()
+            until(lambda: len(broker.logged("OUT_OF_TENANT_RESOURCE.*red.*persistent sessions")) >
+                  before, "the event")
         for version in (5, 4):
             leave(broker.resumes("red/bob", "one", 0, version))
             quiet(broker.resumes("red/bob", "two", 0, version))
@@ -97,7 +100,10 @@ def test_subscriptions_of_persistent_sessions_are_limited():
             subscribe_all(one, "a", "b", codes=[0, 0])
             subscribe_all(two, *(f"t{n}" for n in range(500)), codes=[0, 0] + [no] * 498)
             subscribe_all(one, ("a", 1), ("b", 2), codes=[1, 2])
+            before = len(broker.logged("OUT_OF_TENANT_RESOURCE.*red.*subscriptions"))
             subscribe_all(one, "c", codes=[no])
+            until(lambda: len(broker.logged("OUT_OF_TENANT_RESOURCE.*red.*subscriptions")) > before,
+                  "the event")
             one.exchange(unsubscribe(5, "a", version=version), unsuback(5, 0, version=version))
             subscribe_all(two, "c", codes=[0])
             subscribe_all(one, "a", codes=[no])
