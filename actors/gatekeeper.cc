@@ -81,11 +81,11 @@ void take_options(GatekeeperState& state, const config::AuthOptions& options) {
 
 }  // namespace
 
-caf::behavior hasher(caf::event_based_actor* self) {
-  return {[self](const Credentials& login) {
-    ++login.counters->running;
+caf::behavior hasher(caf::event_based_actor*, AuthCounters* counters) {
+  return {[counters](const Credentials& login) {
+    ++counters->running;
     HashDone done{login, login.hash.matches(login.password)};
-    --login.counters->running;
+    --counters->running;
     done.login.password.clear();
     return done;
   }};
@@ -100,7 +100,8 @@ caf::behavior gatekeeper(Gatekeeper* self, NodeState* node) {
   take_options(self->state, options);
   const std::size_t hashers = node->hash_threads();
   for (std::size_t i = 0; i < hashers; ++i) {
-    self->state.idle.push_back(self->spawn<caf::detached + caf::linked>(hasher));
+    self->state.idle.push_back(
+        self->spawn<caf::detached + caf::linked>(hasher, &node->auth_counters));
   }
   return {[self, node](const Credentials& login) { take(self, *node, login); },
           [self, node](const HashDone& done) {

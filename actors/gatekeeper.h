@@ -13,6 +13,7 @@
 #include <deque>
 #include <vector>
 
+#include "actors/auth_counters.h"
 #include "actors/messages.h"
 #include "actors/node_state.h"
 #include "mqtt/auth/failure_limiter.h"
@@ -32,7 +33,8 @@ struct GatekeeperState {
 };
 caf::behavior gatekeeper(caf::stateful_actor<GatekeeperState>* self, NodeState* node);
 
-/// Takes Credentials; answers HashDone.
-caf::behavior hasher(caf::event_based_actor* self);
+/// Takes Credentials; answers HashDone. (CAF 0.17 dereferences a null pointer to start a function
+/// actor without arguments, which UBSan reports.)
+caf::behavior hasher(caf::event_based_actor* self, AuthCounters* counters);
 
 }  // namespace skald::actors

@@ -63,8 +63,7 @@ void LoopAuthority::on_connect(const codec::Connect& connect, const auth::Origin
                   .name = admission.known ? limited_name(*admission.identity) : *connect.user_name,
                   .password = *connect.password,
                   .address = origin.address,
-                  .hash = *admission.password,
-                  .counters = &node_.auth_counters});
+                  .hash = *admission.password});
 }
 
 void LoopAuthority::on_verdict(const CredentialVerdict& verdict) {

@@ -14,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "actors/auth_counters.h"
 #include "actors/monitor/figures.h"
 #include "config/options.h"
 #include "kv/range/reply.h"
@@ -108,10 +107,11 @@ struct DataTidied {
   std::optional<store::Garbage> worth;
 };
 /// Store -> node, once: every range leads and is rebuilt. `ended`: the newest life of this node
-/// that the store knows to be over.
+/// that the store knows to be over. `stamp_us`: of the newest command in any range.
 struct StoreReady {
   StoreKind store = StoreKind::dist;
   LifeNumber ended;
+  std::uint64_t stamp_us = 0;
   std::vector<range::Descriptor> ranges;
 };
 /// Node -> store: the life, and those of the node before it, are over in every range; answered by
@@ -214,7 +214,6 @@ struct Credentials {
   std::string password;
   std::string address;
   auth::PasswordHash hash;
-  AuthCounters* counters = nullptr;
 };
 struct HashDone {
   Credentials login;  // without its password

@@ -163,8 +163,7 @@ class Node {
     std::size_t left = state_.post_offices.size();
     bool late = false;
     while (left > 0 && !late) {
-      main_->receive([&left](RulesTaken) { --left; },
-                     caf::after(kStopGrace) >> [&late] { late = true; });
+      late = !take_mail(kStopGrace, [&left](RulesTaken) { --left; });
     }
     spdlog::info("reload: {} users, {} tenants", rules.users->size(),
                  rules.options->tenants.size());
@@ -210,14 +209,27 @@ class Node {
   /// Waits a little for the unexpected end of a core actor; its name, or empty.
   std::string watch(std::chrono::milliseconds patience) {
     std::string dead;
-    main_->receive([&](const caf::down_msg& down) { dead = name_of(down.source); },
-                   caf::after(patience) >> [] {});
+    take_mail(patience, [&](const caf::down_msg& down) { dead = name_of(down.source); });
     caf::anon_send(state_.route_keeper, Tick{});
     watch_disk();
     return dead;
   }
 
  private:
+  /// Takes one message, false when none comes for `patience`. CAF's own timeouts go by the wall
+  /// clock: when that is set back they wait for so much longer, and with them the signals.
+  template <class... Handlers>
+  bool take_mail(std::chrono::milliseconds patience, Handlers... handlers) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!main_->has_next_message()) {
+      if (std::chrono::steady_clock::now() >= until) return false;
+      std::this_thread::sleep_for(std::min(patience, std::chrono::milliseconds(20)));
+    }
+    main_->receive(
+        std::move(handlers)..., caf::after(std::chrono::milliseconds(0)) >> [] {});
+    return true;
+  }
+
   Result<auth::DirectoryRef> load_users(const config::Options& options) {
     const auto read = [](const std::string& path) -> Result<std::string> {
       auto file = config::read_config_file(path, config::kMaxAccountFileBytes);
@@ -298,11 +310,18 @@ class Node {
   /// long as the disk refuses, this waits, for a disk with room or for a signal to end.
   bool begin_life() {
     LifeNumber ended;
+    std::uint64_t stamp_us = 0;
     const bool ready = wait_for_stores<StoreReady>([&](StoreReady& store) {
+      stamp_us = std::max(stamp_us, store.stamp_us);
       ended = std::max(ended, store.ended);
       state_.ranges[index(store.store)] = std::move(store.ranges);
     });
     if (!ready) return false;
+    // Stamps only grow: with a clock behind them nothing would expire until it had caught up.
+    if (const std::uint64_t behind_us = state_.clock.not_before(stamp_us); behind_us > 1'000'000) {
+      spdlog::warn("the clock is {} s behind what is stored: going on from there",
+                   behind_us / 1'000'000);
+    }
     state_.life.number = LifeNumber{std::max(state_.clock.now_ms(), ended.value + 2)};
     const Life before{state_.life.node, LifeNumber{state_.life.number.value - 1}};
     for (const caf::actor& store : stores()) main_->send(store, EndLifeEverywhere{before});
@@ -312,12 +331,10 @@ class Node {
   template <class Message>
   bool wait_for_stores(const std::function<void(Message&)>& each) {
     for (std::size_t left = std::size(kStores); left > 0;) {
-      main_->receive(
-          [&](Message& message) {
-            --left;
-            each(message);
-          },
-          caf::after(std::chrono::milliseconds(200)) >> [] {});
+      take_mail(std::chrono::milliseconds(200), [&](Message& message) {
+        --left;
+        each(message);
+      });
       sigset_t pending;
       sigpending(&pending);
       if (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1) {
@@ -390,9 +407,9 @@ class Node {
     std::size_t left = actors.size();
     const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
     while (left > 0 && std::chrono::steady_clock::now() < deadline) {
-      main_->receive([&](const Stopped&) { --left; },
-                     [&](const caf::down_msg& down) { forget(down.source); },
-                     caf::after(std::chrono::milliseconds(100)) >> [] {});
+      take_mail(
+          std::chrono::milliseconds(100), [&](const Stopped&) { --left; },
+          [&](const caf::down_msg& down) { forget(down.source); });
       watch_disk();
     }
     return left == 0;
@@ -406,8 +423,8 @@ class Node {
     std::size_t left = watched_.size();
     const auto deadline = std::chrono::steady_clock::now() + kStopGrace;
     while (left > 0 && std::chrono::steady_clock::now() < deadline) {
-      main_->receive([&](const caf::down_msg& down) { forget(down.source); },
-                     caf::after(std::chrono::milliseconds(100)) >> [] {});
+      take_mail(std::chrono::milliseconds(100),
+                [&](const caf::down_msg& down) { forget(down.source); });
       left = watched_.size();
     }
     for (const auto& [address, name] : watched_) spdlog::error("still alive: {}", name);

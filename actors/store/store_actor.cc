@@ -408,10 +408,11 @@ void StoreActor::send_parcels() {
 
 void StoreActor::tell_ready() {
   if (!host_) return;
-  StoreReady ready{.store = kind_, .ended = {}, .ranges = {}};
+  StoreReady ready{.store = kind_, .ended = {}, .stamp_us = 0, .ranges = {}};
   for (const auto& [id, range] : host_->ranges()) {
     if (!range->initialised() || range->needs_rebuild() || !range->leads_up_to_date()) return;
     ready.ranges.push_back(range->descriptor());
+    ready.stamp_us = std::max(ready.stamp_us, range->applier().stamp_us());
     ready.ended = std::max(ready.ended, range->applier().lanes().ended(node_.life.node));
   }
   told_ready_ = true;
