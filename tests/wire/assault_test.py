@@ -5,22 +5,13 @@ import sys
 import threading
 import time
 
-from harness import Broker, Bystander, brokers, check, equal, main, sanitized, until
+from harness import (MB, Broker, Bystander, brokers, check, equal, main, memory, slack,
+                     time_factor, until)
 from mqtt import (PINGREQ, PINGRESP, block, connect, disconnect, frame, prop, puback, publish,
                   pubrec, suback, subscribe, unhex, unsubscribe, user)
 
 BOTH = brokers(1, 4)
 OWN = brokers(None)
-MB = 1 << 20
-
-
-def slack(bytes_allowed):
-    """What memory may grow by: ASan keeps what was freed for a while."""
-    return bytes_allowed * 6 + 320 * MB if sanitized() else bytes_allowed
-
-
-def time_factor():
-    return 5 if sanitized() else 1
 
 
 # -- before authentication
@@ -182,6 +173,7 @@ def test_32_deep_wildcards():
 
 
 @OWN
+@memory(48)
 def test_33_retained_under_one_wildcard():
     """20,000 retained messages asked for again and again by one client, which reads nothing: the
     node's memory and the others do not suffer."""

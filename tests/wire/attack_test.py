@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 
-from harness import Broker, Bystander, WireError, brokers, check, equal, main, sanitized, until
+from harness import (MB, Broker, Bystander, WireError, brokers, check, equal, main, memory,
+                     sanitized, slack, until)
 from mqtt import (KINDS, PINGREQ, PINGRESP, block, connect, disconnect, frame, prop, puback,
                   pubcomp, publish, pubrec, pubrel, string, suback, subscribe, u16, unhex,
                   unsubscribe, user, varint)
@@ -17,12 +18,6 @@ BOTH = brokers(1, 4)
 OWN = brokers(None)
 VERSIONS = (3, 4, 5)
 MALFORMED, PROTOCOL_ERROR = 0x81, 0x82
-MB = 1 << 20
-
-
-def slack(bytes_allowed):
-    """What memory may grow by: ASan keeps what was freed for a while."""
-    return bytes_allowed * 6 + 64 * MB if sanitized() else bytes_allowed
 
 
 def refused(broker, packet, reason=None, version=5):
@@ -584,6 +579,7 @@ def test_31_publish_and_subscribe_flood():
 
 
 @OWN
+@memory(64)
 def test_32_subscription_bomb():
     """The limit of a session holds, what it took is given back, and matching stays quick."""
     with Broker(2, {"mqtt.max_subscriptions": 20_000}) as broker:

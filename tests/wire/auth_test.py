@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import harness
-from harness import Broker, brokers, check, equal, folder, main, until
+from harness import Broker, brokers, check, equal, folder, main, memory, until
 from mqtt import (PINGREQ, PINGRESP, connect, prop, publish, puback, suback, subscribe, unsuback,
                   unsubscribe)
 
@@ -152,6 +152,7 @@ def test_right_and_wrong_passwords_and_unknown_names():
 
 
 @OWN
+@memory(128)
 def test_a_stranger_takes_as_long_as_a_friend():
     code, entry, _ = passwd("bob", "--memory", "65536", password="sesame")
     equal(code, 0)
@@ -167,6 +168,7 @@ def test_a_stranger_takes_as_long_as_a_friend():
 
 
 @OWN
+@memory(384)
 def test_hashing_holds_up_nobody_and_its_queue_is_bounded():
     code, entry, _ = passwd("bob", "--memory", "262144", password="sesame")
     equal(code, 0)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from harness import Broker, Skip, WireError, brokers, check, equal, main, until
+from harness import Broker, Skip, WireError, brokers, check, equal, main, memory, until
 from mqtt import (PINGREQ, PINGRESP, disconnect, prop, puback, publish, suback, subscribe)
 
 OWN = brokers(None)
@@ -201,6 +201,7 @@ def test_full_without_reserve():
 
 
 @OWN
+@memory(384)
 def test_queue_makes_room():
     """Below the reserve a client can still take its messages, and a retained one be cleared."""
     with SmallDisk("240m", 16 * MB) as disk:
@@ -225,6 +226,7 @@ def test_queue_makes_room():
 
 
 @OWN
+@memory(384)
 def test_stop_while_full():
     """SIGTERM ends a node whose disk is full, in time, and what was acknowledged is there."""
     with SmallDisk("160m", 96 * MB) as disk:

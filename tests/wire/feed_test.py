@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from harness import Broker, brokers, check, equal, main, sanitized, until
+from harness import Broker, brokers, check, equal, main, memory, sanitized, until
 from mqtt import (PINGREQ, connect, prop, puback, publish, suback, subscribe, unsuback, unsubscribe)
 from retaining import retain, retain_many, retained_now, silent
 from tenanted import Lasting
@@ -160,6 +160,7 @@ def test_unsubscribe_behind_subscribe(broker):
 
 
 @OWN
+@memory(80)
 def test_a_large_feed_disturbs_nobody():
     """Round trips of others while 50,000 messages are fed to a client."""
     with Broker(1) as broker:
@@ -167,17 +168,20 @@ def test_a_large_feed_disturbs_nobody():
         retain_many(broker.client("p", 5), "large", count)
         other = broker.subscriber("probe", name="probe")
         fed = broker.subscriber(("large/#", 0), name="fed")
-        worst = 0.0
+        took = []
         for _ in range(count // 500):
             started = time.monotonic()
             other.exchange(publish("probe", "x"), publish("probe", "x"))
-            worst = max(worst, time.monotonic() - started)
+            took.append(time.monotonic() - started)
             for _ in range(500):
                 equal(fed.next().type, 3, "PUBLISH")
-        check(worst < 0.25, f"a round trip of {worst * 1000:.0f} ms during the feed")
+        # What else the machine does may hit one or the other; a feed would hit all.
+        worst = sorted(took)[-4]
+        check(worst < 0.25, f"round trips of {worst * 1000:.0f} ms during the feed")
 
 
 @OWN
+@memory(96)
 def test_pings_of_a_client_that_is_fed():
     """PINGRESP waits behind what the socket holds, not behind the 20 MB that are due."""
     with Broker(1) as broker:
@@ -284,6 +288,7 @@ def test_a_feed_that_was_cut_begins_again():
 
 
 @OWN
+@memory(64)
 def test_many_expire_at_once():
     with Broker(1) as broker:
         publisher = broker.client("p", 5)

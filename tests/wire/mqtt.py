@@ -235,6 +235,7 @@ class Client:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = self.socket.getsockname()[1]
 
     def send(self, *packets):
         """False when the broker has closed the connection meanwhile."""
