@@ -5,7 +5,8 @@ import sys
 
 from auth_test import BAD_PASSWORD, NOT_AUTHORIZED, SEVEN, Guarded, quiet, sends, subscribes, user
 from harness import WireError, brokers, check, equal, main, until
-from mqtt import (connect, prop, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe)
+from mqtt import (connect, disconnect, prop, puback, pubcomp, publish, pubrec, pubrel, suback,
+                  subscribe)
 from retaining import silent
 
 OWN = brokers(None)
@@ -67,6 +68,85 @@ def test_23_subscriptions_of_who_lost_the_right():
 
 
 @OWN
+def test_23_sessions_that_are_away_when_the_right_goes():
+    """What waits in the queue of a session and what comes later are not delivered when its client
+    returns; the rest is, and nothing of it is stuck."""
+    with Guarded(user("bob", rules=WIDE) + user("all")) as broker:
+        writer = broker.user("all", "writer")
+        bob = stays(broker, "bob", "device")
+        for packet_id, name in ((1, "home/#"), (2, "$share/g/home/+"), (3, "news/#")):
+            bob.exchange(subscribe(packet_id, (name, 1)), suback(packet_id, 1))
+        leave(bob)
+        for i in range(50):
+            sends(writer, "home/a", 0, b"queued")
+        sends(writer, "news/a", 0, b"first")
+        broker.reload(user("bob", rules=NARROW) + user("all"))
+        sends(writer, "home/a", 0, b"after")
+        sends(writer, "news/a", 0, b"second")
+        bob = stays(broker, "bob", "device")
+        equal(bob.connack.present, 1)
+        for payload in (b"first", b"second"):
+            got = bob.next()
+            equal((got.topic, got.payload), ("news/a", payload))
+            bob.send(puback(got.packet_id))
+        silent(bob)
+        leave(bob)
+        bob = stays(broker, "bob", "device")
+        silent(bob)  # and nothing of it is left in the queue
+
+
+def stays(broker, name, client, version=5, clean=False, **options):
+    return broker.user(name, client, version, clean=clean,
+                       properties=prop(0x11, 600) if version == 5 else b"", **options)
+
+
+def leave(client):
+    client.send(disconnect(client.version))
+    client.expect_end()
+
+
+@OWN
+def test_24_qos_2_of_a_session_that_comes_back_without_the_right():
+    """Taken before the right went: finished after the return, and not delivered again, whichever
+    packet of it the client repeats."""
+    with Guarded(user("bob", rules=WIDE) + user("all")) as broker:
+        watcher = broker.user("all", "watcher")
+        subscribes(watcher, "home/#", 0)
+        bob = stays(broker, "bob", "device")
+        bob.exchange(publish("home/x", "taken", 2, 5), pubrec(5))
+        bob.exchange(publish("home/x", "too", 2, 6), pubrec(6))
+        watcher.expect(publish("home/x", "taken"), publish("home/x", "too"))
+        bob.reset()
+        broker.reload(user("bob", rules=NARROW) + user("all"))
+        bob = stays(broker, "bob", "device")
+        bob.exchange(publish("home/x", "taken", 2, 5, dup=True), pubrec(5))
+        bob.exchange(pubrel(5), pubcomp(5))
+        bob.exchange(pubrel(6), pubcomp(6))
+        bob.exchange(publish("home/x", "again", 2, 5), pubrec(5, NOT_AUTHORIZED))
+        quiet(watcher)
+
+
+@OWN
+def test_24_delayed_wills_of_who_lost_the_right():
+    """Judged when they are due, however long ago their client went."""
+    both = WIDE.replace("home/#", "home/#\", \"news/#", 1)
+    with Guarded(user("bob", rules=both) + user("all")) as broker:
+        watcher = broker.user("all", "watcher")
+        subscribes(watcher, "home/#", 0)
+        for name, topic in (("evil", "home/will"), ("fine", "news/will")):
+            bob = broker.user("bob", name, clean=False, properties=prop(0x11, 600),
+                              will=(topic, b"w", 0, True, prop(0x18, 1)))
+            bob.reset()
+        broker.reload(user("bob", rules=NARROW) + user("all"))
+        fine = broker.user("all", "fine watcher")
+        subscribes(fine, "news/will", 0)
+        equal(fine.next().payload, b"w", "the will that may be published")
+        subscribes(fine, "home/will", 0)
+        silent(fine)
+        quiet(watcher)
+
+
+@OWN
 def test_24_qos_2_under_way_when_the_right_goes():
     """Judged at PUBLISH: what was taken then is finished, its repetition not delivered again, and
     the next one refused."""
@@ -124,6 +204,38 @@ def test_25_client_ids_of_others_in_the_tenant():
         bob.expect_end(0x8E)
         sends(broker.user("bob", "other"), "bobs", 0x10)
         quiet(eve)
+
+
+@OWN
+def test_25_sessions_of_others_in_the_tenant():
+    """A session whose client is away: with `foreign_session` refuse nobody else gets it, or makes
+    an end of it; with replace whoever takes the id gets nothing of it."""
+    users = user("bob") + user("eve")
+    for policy in ("refuse", "replace"):
+        with Guarded(f'foreign_session = "{policy}"\nmax_failures_address = 0\n' +
+                     users) as broker:
+            bob = stays(broker, "bob", "device")
+            bob.exchange(subscribe(1, ("bobs/#", 2)), suback(1, 2))
+            bob.exchange(publish("half", "done", 2, 9), pubrec(9, 0x10))
+            leave(bob)
+            sends(broker.user("bob", "other"), "bobs/a", 0, b"secret")
+            if policy == "replace":
+                eve = stays(broker, "eve", "device")
+                equal(eve.connack.present, 0)
+                eve.exchange(pubrel(9), pubcomp(9, 0x92))
+                sends(broker.user("bob", "other"), "bobs/a", 0x10, b"secret")
+                quiet(eve)
+                leave(eve)
+                equal(stays(broker, "bob", "device").connack.present, 0)
+                continue
+            for version in (3, 4, 5):
+                for clean in (False, True):
+                    broker.refused(NOT_AUTHORIZED if version == 5 else 5, "eve", client="device",
+                                   version=version, clean=clean)
+            bob = stays(broker, "bob", "device")
+            equal(bob.connack.present, 1)
+            equal(bob.next().payload, b"secret")
+            bob.exchange(pubrel(9), pubcomp(9))
 
 
 @OWN
