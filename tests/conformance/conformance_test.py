@@ -76,6 +76,11 @@ def checks():
         yield f"{title}: rows and tests", not complain.lines
         broken = [row.number for row in rows if row.state == "failing"]
         yield f"{title}: failing: {broken}", not broken
+    costs = conformance.measured()
+    cases = [conformance.shown(test) for row in conformance.load("attacks.txt", print)
+             for test in row.tests if test[0] == "wire"]
+    bad = [case for case in cases if case not in costs or costs[case][1] > costs[case][2]]
+    yield f"no measured peak within its bound: run conformance.py measure: {bad}", not bad
     for path, text in pages(Complaints()).items():
         good = os.path.exists(path) and read(path) == text
         yield f"{path} is stale: run tests/conformance/conformance.py write", good
