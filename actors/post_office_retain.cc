@@ -78,6 +78,8 @@ void PostOffice::store_retained() {
   if (retain_hold_.has_to_store() && retain_router_.waiting() < kStoresInFlight) {
     retain::Store store{.publications = retain_hold_.take_to_store()};
     store.limits = retain_limits(store);
+    store.most = {.max_messages = node_.options.mqtt.max_retained_messages,
+                  .max_bytes = node_.options.mqtt.max_retained_bytes};
     const mqtt::Publication& first = *store.publications.front();
     const std::string key = retain::record_key(first.tenant(), first.topic());
     retain_router_.submit(++last_store_, key, retain::encode_command(std::move(store)));

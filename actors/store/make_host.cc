@@ -36,14 +36,9 @@ range::HostOptions host_options(const NodeState& node, StoreKind kind) {
         return std::make_unique<dist::Machine>(seed, clock->now_us());
       };
       break;
-    case StoreKind::retain: {
-      const retain::Limits limits{.max_messages = node.options.mqtt.max_retained_messages,
-                                  .max_bytes = node.options.mqtt.max_retained_bytes};
-      options.make_machine = [seed, limits] {
-        return std::make_unique<retain::Machine>(limits, seed);
-      };
+    case StoreKind::retain:
+      options.make_machine = [seed] { return std::make_unique<retain::Machine>(seed); };
       break;
-    }
     default:
       options.make_machine = [] { return std::make_unique<inbox::Machine>(); };
   }

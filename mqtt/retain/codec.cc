@@ -9,7 +9,7 @@
 namespace skald::retain {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;  // 1: a Store without limits
+constexpr std::uint8_t kVersion = 3;  // 1: a Store without limits; 2: without those of all tenants
 constexpr std::uint8_t kStore = 1;
 constexpr std::uint8_t kExpire = 2;
 
@@ -34,6 +34,9 @@ Store read_store(Reader& reader, std::uint8_t version) {
     limit.max_messages = reader.varint();
     limit.max_bytes = reader.varint();
   }
+  if (version < 3) return command;
+  command.most.max_messages = reader.varint();
+  command.most.max_bytes = reader.varint();
   return command;
 }
 
@@ -53,7 +56,7 @@ std::string encode_command(const Command& command) {
     put_varint(out, expire->limit);
     return out;
   }
-  const auto& [publications, limits] = std::get<Store>(command);
+  const auto& [publications, limits, most] = std::get<Store>(command);
   SKALD_ASSERT(publications.size() <= kMaxPublications && limits.size() <= publications.size());
   put_u8(out, kStore);
   put_varint(out, publications.size());
@@ -66,6 +69,8 @@ std::string encode_command(const Command& command) {
     put_varint(out, limit.max_messages);
     put_varint(out, limit.max_bytes);
   }
+  put_varint(out, most.max_messages);
+  put_varint(out, most.max_bytes);
   return out;
 }
 

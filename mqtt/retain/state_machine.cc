@@ -8,6 +8,22 @@
 
 namespace skald::retain {
 
+namespace {
+
+Limits limits_of(std::string_view tenant, const Store& command) {
+  Limits limits = command.most;
+  for (const Store::Limit& own : command.limits) {
+    if (own.tenant != tenant) continue;
+    if (own.max_messages != 0) {
+      limits.max_messages = std::min(limits.max_messages, own.max_messages);
+    }
+    if (own.max_bytes != 0) limits.max_bytes = std::min(limits.max_bytes, own.max_bytes);
+  }
+  return limits;
+}
+
+}  // namespace
+
 std::vector<mqtt::PublicationRef> RetainSnapshot::match(std::string_view tenant,
                                                         std::string_view filter) const {
   std::vector<mqtt::PublicationRef> found;
@@ -75,17 +91,6 @@ StateMachine::Applied StateMachine::apply_expire(std::uint64_t now_ms, const Exp
     applied.effects.emplace_back(range::EffectScope::every_replica, PublishSnapshot{});
   }
   return applied;
-}
-
-Limits StateMachine::limits_of(std::string_view tenant, const Store& command) const {
-  Limits limits = limits_;
-  for (const Store::Limit& own : command.limits) {
-    if (own.tenant != tenant) continue;
-    if (own.max_messages != 0)
-      limits.max_messages = std::min(limits.max_messages, own.max_messages);
-    if (own.max_bytes != 0) limits.max_bytes = std::min(limits.max_bytes, own.max_bytes);
-  }
-  return limits;
 }
 
 StoreResult StateMachine::store(const mqtt::PublicationRef& publication, const Store& command) {

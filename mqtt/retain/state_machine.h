@@ -6,8 +6,8 @@
 // persistent trie by topic, so that a filter finds its topics by a walk and never by a scan, and
 // snapshot() gives immutable copies in O(1).
 //
-// Limits: messages and bytes of a tenant, the same on all replicas; a command may bring lower ones
-// of its tenants. There is none on how many messages a filter may match.
+// Limits: messages and bytes of a tenant, as the command says. There is none on how many messages a
+// filter may match.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,6 @@
 #include "mqtt/topic/tenant_tries.h"
 
 namespace skald::retain {
-
-struct Limits {
-  std::uint64_t max_messages = 1'000'000;  // of a tenant
-  std::uint64_t max_bytes = 1U << 30;      // of a tenant, Publication::size_bytes
-};
 
 /// Immutable; copying is O(1). Read by any loop as a plain call.
 class RetainSnapshot {
@@ -83,8 +78,7 @@ class StateMachine {
   using Effects = std::vector<std::pair<range::EffectScope, Effect>>;
 
   /// `hash_seed`: local to this replica, see topic::FilterTrie.
-  explicit StateMachine(const Limits& limits, std::uint64_t hash_seed = 0)
-      : limits_(limits), tries_(hash_seed) {}
+  explicit StateMachine(std::uint64_t hash_seed = 0) : tries_(hash_seed) {}
 
   /// Requires: not between rebuild_start and rebuild_finish.
   Applied apply(const range::ApplyContext& context, const Command& command);
@@ -115,13 +109,11 @@ class StateMachine {
   using Name = std::pair<std::string, std::string>;  // tenant, topic
 
   StoreResult store(const mqtt::PublicationRef& publication, const Store& command);
-  Limits limits_of(std::string_view tenant, const Store& command) const;
   void put(const mqtt::PublicationRef& publication);
   bool remove(std::string_view tenant, std::string_view topic);
   Applied apply_store(const Store& command);
   Applied apply_expire(std::uint64_t now_ms, const Expire& command);
 
-  Limits limits_;
   topic::TenantTries<mqtt::PublicationRef> tries_;
   std::map<std::string, Usage, std::less<>> usage_;
   std::set<std::tuple<mqtt::TimeMs, std::string, std::string>> expiries_;  // when, tenant, topic

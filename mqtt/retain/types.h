@@ -11,11 +11,19 @@
 
 namespace skald::retain {
 
+/// Of one tenant.
+struct Limits {
+  std::uint64_t max_messages = 1'000'000;
+  std::uint64_t max_bytes = 1U << 30;  // Publication::size_bytes
+
+  bool operator==(const Limits&) const = default;
+};
+
 /// Publishes with RETAIN set, in order. An empty payload clears its topic [MQTT-3.3.1-6]. The last
 /// one of a topic wins; the ones before it in the same command are never stored.
 struct Store {
   std::vector<mqtt::PublicationRef> publications;
-  /// Of tenants that have limits of their own, below those of the machine; 0: none.
+  /// Of tenants that have limits of their own, below those of all; 0: none.
   struct Limit {
     std::string tenant;
     std::uint64_t max_messages = 0;
@@ -24,6 +32,9 @@ struct Store {
     bool operator==(const Limit&) const = default;
   };
   std::vector<Limit> limits{};
+  /// Of every tenant. They come with the command, so that who applies it again after a restart, or
+  /// elsewhere, decides as the first time.
+  Limits most{};
 };
 
 /// Takes away what has expired by the command's stamp, at most `limit` messages. The proposer

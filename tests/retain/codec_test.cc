@@ -65,8 +65,9 @@ BOOST_AUTO_TEST_CASE(persistent_publishers) {
 
 BOOST_AUTO_TEST_CASE(commands) {
   for (const Command& command :
-       {Command{Store{samples()}}, Command{Store{samples(), {{"t", 3, 0}, {"uu", 0, 1ULL << 50}}}},
-        Command{Store{}}, Command{Expire{7}}, Command{Expire{UINT32_MAX}}}) {
+       {Command{Store{samples()}}, Command{Store{samples(), {}, {3, 1ULL << 40}}},
+        Command{Store{samples(), {{"t", 3, 0}, {"uu", 0, 1ULL << 50}}}}, Command{Store{}},
+        Command{Expire{7}}, Command{Expire{UINT32_MAX}}}) {
     const std::string bytes = encode_command(command);
     const Result<Command> read = decode_command(bytes);
     BOOST_REQUIRE(read.ok());
@@ -74,6 +75,7 @@ BOOST_AUTO_TEST_CASE(commands) {
     if (const auto* store = std::get_if<Store>(&command)) {
       BOOST_CHECK(same_all(std::get<Store>(*read).publications, store->publications));
       BOOST_CHECK(std::get<Store>(*read).limits == store->limits);
+      BOOST_CHECK(std::get<Store>(*read).most == store->most);
     } else {
       BOOST_CHECK_EQUAL(std::get<Expire>(*read).limit, std::get<Expire>(command).limit);
     }
@@ -82,7 +84,7 @@ BOOST_AUTO_TEST_CASE(commands) {
     }
     BOOST_CHECK(!decode_command(bytes + '\0').ok());
     std::string newer = bytes;
-    newer[0] = 3;
+    newer[0] = 4;
     const Result<Command> refused = decode_command(newer);
     BOOST_REQUIRE(!refused.ok());
     BOOST_CHECK(refused.error().message.find("newer") != std::string::npos);
@@ -139,11 +141,13 @@ BOOST_AUTO_TEST_CASE(bytes_that_lie) {
 }
 
 BOOST_AUTO_TEST_CASE(a_machine_behind_bytes) {
-  Machine machine(Limits{.max_messages = 2}, std::uint64_t{5});
+  Machine machine(std::uint64_t{5});
   machine.boundary_changed({});
   range::ApplyContext context;
   const Store store{{make({.topic = "a", .expiry_ms = 5}), make({.topic = "b"}),
-                     make({.topic = "c"}), make({.topic = "b", .payload = ""})}};
+                     make({.topic = "c"}), make({.topic = "b", .payload = ""})},
+                    {},
+                    {.max_messages = 2}};
   auto applied = machine.apply(context, encode_command(store));
   BOOST_REQUIRE(applied.ok());
   using enum StoreResult;

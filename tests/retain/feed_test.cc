@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_SUITE_END()
 // ---------------------------------------------------------------------------------------------
 
 struct World {
-  StateMachine machine{Limits{}};
+  StateMachine machine;
   std::uint64_t sequence = 0;
   std::size_t steps = 1000;  // of one call
 

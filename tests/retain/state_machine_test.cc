@@ -149,9 +149,8 @@ void check_equal(const StateMachine& machine, const Model& model) {
   BOOST_REQUIRE(machine.next_expiry_ms() == model.next_expiry_ms());
 }
 
-StateMachine rebuilt(const Limits& limits, const range::Boundary& boundary, const Records& records,
-                     std::size_t chunk) {
-  StateMachine machine(limits, 99);
+StateMachine rebuilt(const range::Boundary& boundary, const Records& records, std::size_t chunk) {
+  StateMachine machine(99);
   machine.boundary_changed(boundary);
   // Something that must not survive.
   machine.apply(at(1), Store{{make({.topic = "left/over", .expiry_ms = 1})}});
@@ -170,7 +169,7 @@ StateMachine rebuilt(const Limits& limits, const range::Boundary& boundary, cons
 
 struct Script {
   Script(std::uint64_t seed, const Limits& given)
-      : random(seed), limits(given), model(given), machine(given, 5) {}
+      : random(seed), limits(given), model(given), machine(5) {}
 
   Random random;
   Limits limits;
@@ -194,7 +193,7 @@ struct Script {
   }
 
   void store() {
-    Store command;
+    Store command{.publications = {}, .most = limits};
     for (std::uint64_t left = random.between(0, 8); left > 0; --left) {
       command.publications.push_back(random_publication());
     }
@@ -262,8 +261,8 @@ struct Script {
       check_equal(machine, model);
       BOOST_REQUIRE(records == model.records());
       if (!random.one_in(10)) continue;
-      check_equal(rebuilt(limits, model.boundary, records, random.between(1, 7)), model);
-      if (random.one_in(2)) machine = rebuilt(limits, model.boundary, records, 3);
+      check_equal(rebuilt(model.boundary, records, random.between(1, 7)), model);
+      if (random.one_in(2)) machine = rebuilt(model.boundary, records, 3);
     }
   }
 };
@@ -282,7 +281,7 @@ BOOST_AUTO_TEST_CASE(against_the_model) {
 }
 
 BOOST_AUTO_TEST_CASE(the_last_one_of_a_batch_wins) {
-  StateMachine machine(Limits{});
+  StateMachine machine;
   const auto applied = machine.apply(
       at(1), Store{{make({.payload = "1"}), make({.payload = "2"}), make({.topic = "b"}),
                     make({.topic = "b", .payload = ""}), make({.payload = "3", .sequence = 4})}});
@@ -296,9 +295,10 @@ BOOST_AUTO_TEST_CASE(the_last_one_of_a_batch_wins) {
 
 BOOST_AUTO_TEST_CASE(quota_leaves_what_was_there) {
   const std::uint64_t one = make({})->size_bytes();
-  StateMachine machine(Limits{.max_messages = 2, .max_bytes = one * 2 + 5});
-  const auto store = [&machine](const Sample& sample) {
-    return machine.apply(at(1), Store{{make(sample)}}).reply.results.at(0);
+  const Limits most{.max_messages = 2, .max_bytes = one * 2 + 5};
+  StateMachine machine;
+  const auto store = [&](const Sample& sample) {
+    return machine.apply(at(1), Store{{make(sample)}, {}, most}).reply.results.at(0);
   };
   BOOST_CHECK(store({.topic = "a"}) == StoreResult::done);
   BOOST_CHECK(store({.topic = "b"}) == StoreResult::done);
@@ -311,12 +311,13 @@ BOOST_AUTO_TEST_CASE(quota_leaves_what_was_there) {
   BOOST_CHECK(store({.topic = "c"}) == StoreResult::done);
 }
 
-/// A command brings its tenants' own limits; those of the machine stay the ceiling.
+/// A command brings its tenants' own limits; those of all stay the ceiling.
 BOOST_AUTO_TEST_CASE(limits_of_a_tenant) {
   const std::uint64_t one = make({})->size_bytes();
-  StateMachine machine(Limits{.max_messages = 3, .max_bytes = one * 10});
-  const auto store = [&machine](const Sample& sample, std::vector<Store::Limit> limits) {
-    return machine.apply(at(1), Store{{make(sample)}, std::move(limits)}).reply.results.at(0);
+  const Limits most{.max_messages = 3, .max_bytes = one * 10};
+  StateMachine machine;
+  const auto store = [&](const Sample& sample, std::vector<Store::Limit> limits) {
+    return machine.apply(at(1), Store{{make(sample)}, std::move(limits), most}).reply.results.at(0);
   };
   const std::vector<Store::Limit> two = {{"u", 1, 1}, {"t", 2, 0}};
   BOOST_CHECK(store({.topic = "a"}, two) == StoreResult::done);
@@ -338,10 +339,11 @@ BOOST_AUTO_TEST_CASE(lowered_limits) {
     records[record_key("t", topic)] = record_value(*make({.topic = topic, .payload = "12345"}));
   }
   const std::uint64_t one = make({.payload = "12345"})->size_bytes();
-  StateMachine machine = rebuilt({.max_messages = 2, .max_bytes = one}, {}, records, 2);
+  const Limits most{.max_messages = 2, .max_bytes = one};
+  StateMachine machine = rebuilt({}, records, 2);
   BOOST_CHECK_EQUAL(machine.usage("t").messages, 3U);
-  const auto store = [&machine](const Sample& sample) {
-    return machine.apply(at(1), Store{{make(sample)}}).reply.results.at(0);
+  const auto store = [&](const Sample& sample) {
+    return machine.apply(at(1), Store{{make(sample)}, {}, most}).reply.results.at(0);
   };
   BOOST_CHECK(store({.topic = "a", .payload = "new"}) == StoreResult::done);
   BOOST_CHECK(store({.topic = "a", .payload = "larger"}) == StoreResult::quota);
@@ -349,7 +351,7 @@ BOOST_AUTO_TEST_CASE(lowered_limits) {
 }
 
 BOOST_AUTO_TEST_CASE(rebuild_refuses_what_it_cannot_read) {
-  StateMachine machine(Limits{});
+  StateMachine machine;
   machine.rebuild_start();
   const std::string key = record_key("t", "a");
   const range::Record bad[] = {{key, "\2 from tomorrow"}};
@@ -357,7 +359,7 @@ BOOST_AUTO_TEST_CASE(rebuild_refuses_what_it_cannot_read) {
 }
 
 BOOST_AUTO_TEST_CASE(split_keys) {
-  StateMachine machine(Limits{});
+  StateMachine machine;
   machine.boundary_changed({"b", "m"});
   BOOST_CHECK(!machine.split_key("a"));
   BOOST_CHECK(!machine.split_key("b"));
