@@ -36,13 +36,14 @@ void judge(Gatekeeper* self, NodeState& node, const HashDone& done) {
   answer(self, node, login, LoginResult::no);
 }
 
-void start_some(Gatekeeper* self) {
+void start_some(Gatekeeper* self, NodeState& node) {
   GatekeeperState& state = self->state;
   while (!state.queue.empty() && !state.idle.empty()) {
     self->send(state.idle.back(), std::move(state.queue.front()));
     state.idle.pop_back();
     state.queue.pop_front();
   }
+  node.auth_counters.waiting.store(state.queue.size(), std::memory_order_relaxed);
 }
 
 void take(Gatekeeper* self, NodeState& node, const Credentials& login) {
@@ -59,7 +60,7 @@ void take(Gatekeeper* self, NodeState& node, const Credentials& login) {
     return;
   }
   state.queue.push_back(login);
-  start_some(self);
+  start_some(self, node);
 }
 
 /// Those whose name or address has been blocked while they waited are answered unheard.
@@ -108,7 +109,7 @@ caf::behavior gatekeeper(Gatekeeper* self, NodeState* node) {
             self->state.idle.push_back(caf::actor_cast<caf::actor>(self->current_sender()));
             judge(self, *node, done);
             drop_blocked(self, *node);
-            start_some(self);
+            start_some(self, *node);
           },
           [self](const NewRules& rules) { take_options(self->state, rules.options->auth); }};
 }

@@ -119,6 +119,11 @@ void log_event(LineLevel level, std::string_view kind, std::string_view text,
   spdlog::log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
 }
 
+std::uint64_t lines_dropped() {
+  const auto pool = spdlog::thread_pool();
+  return pool == nullptr ? 0 : pool->overrun_counter();
+}
+
 void stop_logging() { spdlog::shutdown(); }
 
 }  // namespace skald::actors

@@ -18,6 +18,8 @@ struct LineField {
   std::string_view name;
   std::string value;  // without control characters
 };
+/// Lines that the queue had no room for.
+std::uint64_t lines_dropped();
 bool is_logged(LineLevel level);
 /// A line, `text`; in JSON its kind and fields too.
 void log_event(LineLevel level, std::string_view kind, std::string_view text,

@@ -41,7 +41,7 @@ namespace {
 constexpr std::chrono::seconds kStopGrace{10};
 /// Kept free for files, listeners and peers.
 constexpr std::uint64_t kReservedDescriptors = 200;
-constexpr std::uint32_t kAdminBacklog = 16;
+constexpr std::uint32_t kAdminBacklog = 128;
 constexpr StoreKind kStores[] = {StoreKind::dist, StoreKind::inbox, StoreKind::retain};
 
 caf::actor_system_config& configure(caf::actor_system_config& config, std::size_t workers) {
@@ -274,7 +274,7 @@ class Node {
       if (!opened_log) return opened_log.error();
       log = std::move(*opened_log);
     }
-    log_writer_ = std::make_unique<LogWriter>(std::move(log), background_);
+    log_writer_ = std::make_unique<LogWriter>(std::move(log), background_, state_.log_figures);
     std::vector<std::shared_ptr<StoreSetup>> setups;
     for (const StoreKind kind : kStores) {
       auto data = open_data(kind);

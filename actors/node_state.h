@@ -19,6 +19,7 @@
 #include "actors/auth_counters.h"
 #include "actors/clock.h"
 #include "actors/published.h"
+#include "actors/store/log_figures.h"
 #include "actors/tenant_usage.h"
 #include "config/base/ids.h"
 #include "config/options.h"
@@ -52,6 +53,7 @@ struct NodeState {
   /// At the start; a reload sends the next one to each loop.
   auth::DirectoryRef users;
   AuthCounters auth_counters;
+  LogFigures log_figures;
   TenantUsage usage;
   InternedNames tenants;
   Published<dist::RouteSnapshot> routes;
@@ -61,6 +63,7 @@ struct NodeState {
   std::vector<std::atomic<std::uint64_t>> connections;
   /// By loop: when the oldest retained publish came that may be stored and is not dispatched yet.
   std::vector<std::atomic<std::uint64_t>> retained_held;
+  std::atomic<std::uint64_t> filters{0};              // of all loops, by the route keeper
   std::atomic<std::uint64_t> connections_refused{0};  // at connections_max
   /// When all loops and stores had last answered the monitor, by CLOCK_BOOTTIME; at first the
   /// start.

@@ -276,6 +276,7 @@ class PostOffice final : public Pinned, private Loop::Client {
   bool take_subscription(const session::Session& session, bool shared);
   void give_back_subscription(const session::Session& session, bool shared);
   LoopReport report(const ReportWanted& wanted);
+  LoopLoad load();
   void note_refusal(EventKind kind, std::string_view tenant, const SessionActor& actor,
                     std::string_view what);
   void count_in(session::Session& session, std::string_view tenant);

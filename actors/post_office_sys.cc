@@ -20,11 +20,28 @@ LoopReport PostOffice::report(const ReportWanted& wanted) {
           .tenants = {figures_.begin(), figures_.end()},
           .unnamed = workspace_.counters,
           .dispatch = dispatch_.counters(),
+          .load = load(),
           .events = events_.counts(),
           .connections = connections_.size(),
           .connections_total = counters_.connections_total,
           .refused_disk_full = counters_.refused_disk_full,
           .stale_routes = counters_.stale_routes};
+}
+
+LoopLoad PostOffice::load() {
+  LoopLoad load{.match_cache_bytes = dispatch_.match_cache_bytes(),
+                .attaching = attaching_.size(),
+                .acks_waiting = pending_.size(),
+                .inbox_operations = waits_.size(),
+                .inbox_bytes = inbox_.waiting_bytes(),
+                .retained_held = retain_hold_.retained(),
+                .feeds = feeds_.size(),
+                .fed_lately = dispatch_.live_memory().size(),
+                .receivers_behind = dispatch_.back_pressure().receivers_behind(),
+                .publishers_held = dispatch_.back_pressure().publishers_held(),
+                .slow_receivers_total = dispatch_.back_pressure().slow_receivers_total()};
+  for (const auto& [tenant, values] : sys_values_) load.sys_values += values.size();
+  return load;
 }
 
 /// Something was refused for the tenant's limits, or for want of a right.

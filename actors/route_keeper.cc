@@ -102,6 +102,7 @@ void drain(Self self, NodeState& node) {
   propose_passed(state);
   for (;;) {
     NodeRoutes::Ready ready = state.core->take_ready();
+    node.filters.store(state.core->filters(), std::memory_order_relaxed);
     if (ready.interest) {
       node.interest.publish(
           std::make_shared<const dispatch::InterestSnapshot>(std::move(*ready.interest)));

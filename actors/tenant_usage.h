@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "config/options.h"
 #include "mqtt/tenant/usage.h"
@@ -58,6 +59,10 @@ class TenantUsage {
   void stored(std::string_view tenant, Total total, std::int64_t difference) {
     const std::lock_guard lock(mutex_);
     usage_.stored(tenant, total, difference);
+  }
+  std::vector<tenant::Usage::Limited> limited(std::size_t tenants_max) {
+    const std::lock_guard lock(mutex_);
+    return usage_.limited(tenants_max);
   }
 
  private:

@@ -34,6 +34,7 @@ NodeSummary summary_of(const std::vector<LoopReport>& loops,
     }
     add_all(sum.unnamed, loop.unnamed);
     add_all(sum.dispatch, loop.dispatch);
+    add_all(sum.load, loop.load);
     for (std::size_t i = 0; i < kEventKinds; ++i) sum.events[i] += loop.events[i];
     sum.connections += loop.connections;
     sum.connections_total += loop.connections_total;

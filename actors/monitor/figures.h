@@ -30,6 +30,22 @@ struct TenantFigures {
   std::uint64_t retained_refused = 0;
 };
 
+/// What a loop holds and waits for, as it is now. Sums over loops are the node's.
+struct LoopLoad {
+  std::uint64_t match_cache_bytes = 0;
+  std::uint64_t attaching = 0;         // clients between CONNECT and CONNACK
+  std::uint64_t acks_waiting = 0;      // SUBACK, UNSUBACK behind routes
+  std::uint64_t inbox_operations = 0;  // asked of inboxes, unanswered
+  std::uint64_t inbox_bytes = 0;       // of those
+  std::uint64_t retained_held = 0;     // publishes to be stored before they are matched
+  std::uint64_t feeds = 0;             // sessions that are owed retained messages
+  std::uint64_t fed_lately = 0;        // what is remembered so as not to feed it again
+  std::uint64_t receivers_behind = 0;
+  std::uint64_t publishers_held = 0;
+  std::uint64_t slow_receivers_total = 0;
+  std::uint64_t sys_values = 0;
+};
+
 /// Monitor -> post office, store: answered by the report with the same round.
 struct ReportWanted {
   std::uint64_t round = 0;
@@ -41,17 +57,33 @@ struct LoopReport {
   std::vector<std::pair<std::string_view, TenantFigures>> tenants;  // names are interned
   session::Counters unnamed;                                        // of connections before CONNACK
   dispatch::Dispatch::Counters dispatch;
+  LoopLoad load;
   EventCounts events{};
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;
   std::uint64_t refused_disk_full = 0;
   std::uint64_t stale_routes = 0;
 };
+/// What a store holds and has done.
+struct StoreLoad {
+  std::uint64_t ranges = 0;
+  std::uint64_t asks = 0;  // requests not answered yet
+  std::uint64_t routes = 0;
+  std::uint64_t intents = 0;       // of inboxes, not carried out yet
+  std::uint64_t memory_bytes = 0;  // memtables, or all of a store in memory
+  std::uint64_t unflushed_bytes = 0;
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t batches_total = 0;
+  std::uint64_t writes_total = 0;
+  std::uint64_t flushes_total = 0;
+  std::uint64_t garbage = 0;  // intervals to be deleted
+};
 /// Store -> monitor.
 struct StoreReport {
   std::uint64_t round = 0;
   std::uint16_t store = 0;  // StoreKind
   bool failing = false;     // its disk, or that of the log
+  StoreLoad load;
   std::map<std::string, inbox::Usage, std::less<>> inboxes;
   std::map<std::string, retain::StateMachine::Usage, std::less<>> retained;
 };
@@ -70,6 +102,7 @@ struct NodeSummary {
   std::map<std::string, TenantSummary, std::less<>> tenants;
   session::Counters unnamed;
   dispatch::Dispatch::Counters dispatch;
+  LoopLoad load;
   EventCounts events{};
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;

@@ -1,6 +1,9 @@
 #include "actors/monitor/monitor.h"
 
+#include <sys/resource.h>
+
 #include <caf/send.hpp>
+#include <fstream>
 
 #include "actors/clock.h"
 #include "actors/connection_log.h"
@@ -15,12 +18,31 @@ constexpr std::uint64_t kUsPerSecond = 1'000'000;
 /// Loops that have not answered for so long: clients are better off elsewhere.
 constexpr std::uint64_t kNotReadyUs = 5 * kUsPerSecond;
 
+/// /proc/self: nothing there waits for a disk.
+ProcessFigures process_figures() {
+  ProcessFigures figures;
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) {
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    figures.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "VmRSS:" && status >> figures.resident_bytes) figures.resident_bytes *= 1024;
+    if (word == "Threads:") status >> figures.threads;
+  }
+  return figures;
+}
+
 }  // namespace
 
 Monitor::Monitor(caf::actor_config& config, NodeState& node, std::optional<ListeningSocket> http)
     : Pinned(config),
       node_(node),
       started_us_(Clock::monotonic_us()),
+      started_s_(static_cast<double>(node.clock.now_ms()) / 1e3),
       socket_(std::move(http)),
       loops_(node.connections.size()),
       stores_(std::size(kStores)),
@@ -63,6 +85,7 @@ void Monitor::on_tick(evutil_socket_t, short, void* self) noexcept {
 }
 
 void Monitor::tick() {
+  if (http_) http_->tick();
   if (awaited_ > 0) return;
   ++round_;
   awaited_ = loops_.size() + stores_.size();
@@ -164,29 +187,53 @@ std::string Monitor::not_ready() const {
   return why;
 }
 
-HttpAnswer Monitor::answer(std::string_view path) const {
+HttpAnswer Monitor::answer(std::string_view path) {
+  const auto text = [](int status, std::string words) {
+    return HttpAnswer{status, std::make_shared<const std::string>(std::move(words))};
+  };
   if (path == "/livez") {
     const bool lives = node_.lives();
-    return {lives ? 200 : 503, lives ? "ok\n" : "a loop or a store does not answer\n"};
+    return text(lives ? 200 : 503, lives ? "ok\n" : "a loop or a store does not answer\n");
   }
   const std::string why = not_ready();
-  if (path == "/readyz") return {why.empty() ? 200 : 503, why.empty() ? "ok\n" : why};
-  if (path != "/metrics") return {404, "there are /metrics, /livez and /readyz\n"};
+  if (path == "/readyz") return text(why.empty() ? 200 : 503, why.empty() ? "ok\n" : why);
+  if (path != "/metrics") return text(404, "there are /metrics, /livez and /readyz\n");
+  // Whoever asks often makes it once a round.
+  if (metrics_round_ != round_ || why.empty() != metrics_ready_) {
+    metrics_ = std::make_shared<const std::string>(metrics_text(summary_, facts(why.empty())));
+    metrics_round_ = round_;
+    metrics_ready_ = why.empty();
+  }
+  return {200, metrics_};
+}
+
+NodeFacts Monitor::facts(bool ready) const {
   const AuthCounters& logins = node_.auth_counters;
-  NodeFacts facts{.uptime_s = (Clock::monotonic_us() - started_us_) / kUsPerSecond,
-                  .connections_refused = node_.connections_refused.load(),
-                  .connections_max = node_.connections_max,
-                  .login_failures = logins.failures.load(),
-                  .logins_limited = logins.limited.load(),
-                  .logins_refused_busy = logins.refused_busy.load(),
-                  .ready = why.empty(),
-                  .disk_full = node_.disk_full.load(),
-                  .stores_failing = {},
-                  .events = events_.counts()};
+  NodeFacts facts;
+  facts.uptime_s = (Clock::monotonic_us() - started_us_) / kUsPerSecond;
+  facts.connections_refused = node_.connections_refused;
+  facts.connections_max = node_.connections_max;
+  facts.ready = ready;
+  facts.disk_full = node_.disk_full;
+  facts.events = events_.counts();
+  facts.logins = {logins.failures, logins.limited, logins.refused_busy, logins.waiting,
+                  logins.running};
+  facts.process = process_figures();
+  facts.process.start_time_s = started_s_;
+  facts.limited = node_.usage.limited(kMetricTenants);
+  facts.log = &node_.log_figures;
+  facts.filters = node_.filters;
+  facts.lines_dropped = lines_dropped();
+  facts.http_connections = http_->connections();
+  facts.http_requests = http_->counters().requests;
+  facts.http_refused = http_->counters().refused;
+  facts.http_timeouts = http_->counters().timeouts;
+  facts.http_displaced = http_->counters().displaced;
   for (std::size_t i = 0; i < failing_.size(); ++i) {
     facts.stores_failing.emplace_back(store_name(kStores[i]), failing_[i]);
+    facts.stores.emplace_back(store_name(kStores[i]), stores_[i].load);
   }
-  return {200, metrics_text(summary_, facts)};
+  return facts;
 }
 
 }  // namespace skald::actors

@@ -44,12 +44,14 @@ class Monitor final : public Pinned {
   void note_drops(const std::string& name, const TenantSummary& before, const TenantSummary& now);
   void note_disks();
   void publish_sys();
-  HttpAnswer answer(std::string_view path) const;
+  HttpAnswer answer(std::string_view path);
+  NodeFacts facts(bool ready) const;
   /// Why not, a line a reason; empty: it is.
   std::string not_ready() const;
 
   NodeState& node_;
   const std::uint64_t started_us_;
+  const double started_s_;  // since 1970
   std::optional<ListeningSocket> socket_;
   std::unique_ptr<AdminHttp> http_;
   event* tick_event_ = nullptr;
@@ -59,6 +61,9 @@ class Monitor final : public Pinned {
   std::vector<StoreReport> stores_;
   std::vector<bool> failing_;  // by store
   NodeSummary summary_;
+  std::shared_ptr<const std::string> metrics_;  // as of metrics_round_
+  std::uint64_t metrics_round_ = 0;
+  bool metrics_ready_ = false;
   EventLog events_;
   struct Sys {
     SysTopics topics;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::chrono::seconds kRetryAfter{1};
 constexpr std::chrono::milliseconds kIdleAfter{200};
+constexpr std::chrono::seconds kMeasureEvery{1};
 constexpr std::size_t kGroupBytesMax = 16 << 20;
 constexpr std::uint64_t kGarbageAtOnce = 10'000;
 /// What was deleted is given back to the disk after so much was written: in a quiet moment, or,
@@ -90,8 +91,12 @@ bool merge(store::WriteSet& set, store::WriteSet& more) {
   return true;
 }
 
-LogWriter::LogWriter(std::unique_ptr<store::LogStore> log, Background& background)
-    : log_(std::move(log)), background_(background), compacted_bytes_(0 - kCompactIdleBytes) {}
+LogWriter::LogWriter(std::unique_ptr<store::LogStore> log, Background& background,
+                     LogFigures& figures)
+    : log_(std::move(log)),
+      background_(background),
+      figures_(figures),
+      compacted_bytes_(0 - kCompactIdleBytes) {}
 
 void LogWriter::start() {
   thread_ = std::thread([this] { run(); });
@@ -109,6 +114,7 @@ void LogWriter::stop() {
 
 void LogWriter::submit(store::WriteSet set, std::uint64_t commit, caf::actor who) {
   bool was_empty = false;
+  figures_.waiting.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
     was_empty = waiting_.empty();
@@ -155,13 +161,42 @@ void LogWriter::run() {
     if (!group.front().read && !write_until_done(group.front().set)) break;
     finish(group);
     maybe_compact(false);
+    measure();
   }
+}
+
+/// One synced write.
+Status LogWriter::append(const store::WriteSet& set) {
+  const auto begun = std::chrono::steady_clock::now();
+  Status written = log_->append(set);
+  const auto took = std::chrono::steady_clock::now() - begun;
+  if (written) {
+    figures_.note_sync(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+  } else {
+    figures_.failures.fetch_add(1, std::memory_order_relaxed);
+  }
+  return written;
+}
+
+/// Once a second, or when it becomes idle.
+void LogWriter::measure() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - measured_at_ < kMeasureEvery) return;
+  measured_at_ = now;
+  const store::LogCounters counters = log_->counters();
+  figures_.entries.store(counters.entries, std::memory_order_relaxed);
+  figures_.bytes.store(counters.bytes, std::memory_order_relaxed);
+  figures_.garbage.store(counters.garbage_entries, std::memory_order_relaxed);
+  const store::LogStore::Size size = log_->size();
+  figures_.memory_bytes.store(size.memory_bytes, std::memory_order_relaxed);
+  figures_.disk_bytes.store(size.disk_bytes, std::memory_order_relaxed);
 }
 
 /// False: the node stops, and the disk still refuses.
 bool LogWriter::write_until_done(const store::WriteSet& set) {
   noted_ = false;
-  Status written = log_->append(set);
+  Status written = append(set);
   if (!written) {
     failing_ = true;
     spdlog::error("the log cannot be written, nothing is acknowledged until it can: {}",
@@ -175,7 +210,7 @@ bool LogWriter::write_until_done(const store::WriteSet& set) {
       if (stopping_) return false;
     }
     written = log_->reopen();
-    if (written) written = log_->append(set);
+    if (written) written = append(set);
   }
   if (failing_.exchange(false)) spdlog::warn("the log can be written again");
   return true;
@@ -183,6 +218,7 @@ bool LogWriter::write_until_done(const store::WriteSet& set) {
 
 void LogWriter::finish(const std::deque<Job>& done) {
   for (const Job& job : done) {
+    if (!job.read) figures_.waiting.fetch_sub(1, std::memory_order_relaxed);
     if (job.read) {
       caf::anon_send(
           job.who,
@@ -196,6 +232,8 @@ void LogWriter::finish(const std::deque<Job>& done) {
 /// Nothing to write for a moment: the loss of what was written last becomes noticeable.
 void LogWriter::idle() {
   noted_ = true;
+  measured_at_ = {};
+  measure();
   if (!log_->note_idle()) return;  // the next write meets the same failure, and handles it
   if (!log_->collect_garbage(kGarbageAtOnce)) return;
   noted_ = log_->counters().garbage_entries == 0;

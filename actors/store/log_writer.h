@@ -24,6 +24,7 @@
 #include <thread>
 
 #include "actors/store/background.h"
+#include "actors/store/log_figures.h"
 #include "kv/range/store_host.h"
 #include "kv/store/log_store.h"
 
@@ -35,7 +36,7 @@ Result<range::HostStart> read_log(store::LogStore& log, store::StoreNumber numbe
 class LogWriter {
  public:
   /// `background` gives disk space back, now and then; it stops before this.
-  LogWriter(std::unique_ptr<store::LogStore> log, Background& background);
+  LogWriter(std::unique_ptr<store::LogStore> log, Background& background, LogFigures& figures);
   ~LogWriter() { stop(); }
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
@@ -63,6 +64,8 @@ class LogWriter {
   };
 
   void run();
+  Status append(const store::WriteSet& set);
+  void measure();
   bool write_until_done(const store::WriteSet& set);
   void finish(const std::deque<Job>& done);
   void idle();
@@ -70,6 +73,7 @@ class LogWriter {
 
   const std::unique_ptr<store::LogStore> log_;
   Background& background_;
+  LogFigures& figures_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;  // guarded by mutex_
@@ -81,6 +85,7 @@ class LogWriter {
   std::uint64_t compacted_bytes_;  // behind, at first: an earlier life may have left much
   std::uint64_t compacted_deletes_ = 0;
   std::chrono::steady_clock::time_point compacted_at_{};
+  std::chrono::steady_clock::time_point measured_at_{};
   std::thread thread_;
 };
 

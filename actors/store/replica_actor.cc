@@ -34,6 +34,10 @@ void DistReplica::applied(range::Range& range) {
       static_cast<dist::Machine&>(range.machine()).machine().snapshot()));
 }
 
+void DistReplica::report(range::Range& range, StoreReport& to) {
+  to.load.routes += static_cast<dist::Machine&>(range.machine()).machine().table().size();
+}
+
 // -- retain ---------------------------------------------------------------------------------------
 
 caf::behavior RetainReplica::make_behavior() {
@@ -99,6 +103,7 @@ void InboxReplica::tell(const std::string& tenant, const Held& now) {
 
 void InboxReplica::report(range::Range& range, StoreReport& to) {
   for (const auto& [tenant, usage] : inbox_of(range).usages()) add(to.inboxes[tenant], usage);
+  to.load.intents += inbox_of(range).outbox_size();
 }
 
 void InboxReplica::tick(range::Range& range) {

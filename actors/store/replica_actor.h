@@ -59,6 +59,7 @@ class DistReplica final : public ReplicaActor {
   using ReplicaActor::ReplicaActor;
   caf::behavior make_behavior() override;
   void applied(range::Range& range) override;
+  void report(range::Range& range, StoreReport& to) override;
 };
 
 class RetainReplica final : public ReplicaActor {

@@ -423,8 +423,22 @@ StoreReport StoreActor::report(const ReportWanted& wanted) {
   StoreReport report{.round = wanted.round,
                      .store = static_cast<std::uint16_t>(kind_),
                      .failing = !host_ || log_.failing(),
+                     .load = {},
                      .inboxes = {},
                      .retained = {}};
+  if (recovering_) return report;  // Background is in the data
+  const store::DataCounters data = data_->counters();
+  report.load = {.ranges = replicas_.size(),
+                 .asks = asks_.size(),
+                 .memory_bytes = data_->memory_bytes(),
+                 .unflushed_bytes = unflushed_bytes_,
+                 .batches_total = data.batches,
+                 .writes_total = data.writes,
+                 .flushes_total = data.flushes,
+                 .garbage = data.garbage_intervals};
+  for (const store::ReplicaRecord& record : data_->replicas()) {
+    if (!in_memory_) report.load.disk_bytes += data_->approximate_bytes(record.extents);
+  }
   for (const auto& [id, replica] : replicas_) {
     if (range::Range* range = find(id)) replica->report(*range, report);
   }

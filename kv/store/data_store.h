@@ -127,6 +127,7 @@ class DataStore {
   /// Ends the snapshots whose deadline is before `now_ms`; says how many.
   std::uint64_t expire_snapshots(std::uint64_t now_ms);
 
+  std::uint64_t memory_bytes() { return engine_->memory_bytes(); }
   /// Roughly, on disk; what is not yet flushed may be left out.
   std::uint64_t approximate_bytes(const Extents& extents);
   /// A key that has about half of the bytes below it, with keys on both sides; none if there is

@@ -7,6 +7,7 @@
 #include <leveldb/table.h>
 #include <leveldb/write_batch.h>
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -168,6 +169,12 @@ Error Database::poison(Error reason) {
 }
 
 leveldb::DB& Database::db() { return *db_; }
+
+std::uint64_t Database::memory_bytes() {
+  std::string bytes;
+  if (!usable() || !db_->GetProperty("leveldb.approximate-memory-usage", &bytes)) return 0;
+  return std::strtoull(bytes.c_str(), nullptr, 10);
+}
 
 Status Database::write(leveldb::WriteBatch& batch, bool sync) {
   if (Status s = usable(); !s) return s;

@@ -79,6 +79,8 @@ class Database {
   /// Rewrites tables in the interval without deleted and overwritten records; empty `end`: to the
   /// last key. Blocks for as long as that takes.
   Status compact(std::string_view begin, std::string_view end);
+  /// Memtables and the block cache. 0 while it is not usable.
+  std::uint64_t memory_bytes();
   /// Runs held background work (tests).
   void settle();
 

@@ -113,6 +113,7 @@ class DiskEngine final : public Engine {
     database_.db().GetApproximateSizes(&range, 1, &bytes);
     return bytes;
   }
+  std::uint64_t memory_bytes() override { return database_.memory_bytes(); }
   Status status() const override { return database_.usable(); }
   Status reopen() override { return database_.open(); }
 

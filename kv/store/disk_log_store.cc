@@ -59,6 +59,13 @@ class DiskLogStore final : public LogStore {
     return database_ == nullptr ? Status(Error{options_.path + ": not open"}) : database_->usable();
   }
   Status reopen() override;
+  Size size() override {
+    if (!status()) return {};
+    const leveldb::Range all("", "\xff");
+    Size size{.memory_bytes = database_->memory_bytes()};
+    database_->db().GetApproximateSizes(&all, 1, &size.disk_bytes);
+    return size;
+  }
   LogCounters counters() const override {
     const std::lock_guard lock(mutex_);
     return counters_;

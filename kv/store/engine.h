@@ -67,6 +67,9 @@ class Engine {
   /// Bytes on disk in [begin, end), roughly; what is not yet flushed may be left out.
   virtual std::uint64_t approximate_bytes(std::string_view begin, std::string_view end) = 0;
 
+  /// What is held in memory: what is not flushed, caches; of a memory twin keys and values.
+  virtual std::uint64_t memory_bytes() = 0;
+
   virtual Status status() const = 0;
   /// Fails while cursors or snapshots are out.
   virtual Status reopen() = 0;

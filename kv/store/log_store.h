@@ -57,6 +57,13 @@ class LogStore {
   virtual Status reopen() = 0;
 
   virtual LogCounters counters() const = 0;
+
+  /// What is held in memory, and on disk, roughly. From the thread that appends.
+  struct Size {
+    std::uint64_t memory_bytes = 0;
+    std::uint64_t disk_bytes = 0;
+  };
+  virtual Size size() = 0;
 };
 
 }  // namespace skald::store

@@ -32,15 +32,24 @@ MemoryEngine::Map& MemoryEngine::writable() {
   return *map_;
 }
 
+/// No value: the key goes.
+void MemoryEngine::put(Map& map, const std::string& key, const std::optional<std::string>& value) {
+  auto at = map.find(key);
+  if (at != map.end()) bytes_ -= key.size() + at->second.size();
+  if (value.has_value()) {
+    bytes_ += key.size() + value->size();
+    if (at == map.end()) at = map.emplace(key, std::string()).first;
+    at->second = *value;
+  } else if (at != map.end()) {
+    map.erase(at);
+  }
+}
+
 void MemoryEngine::crash(std::uint64_t kept) {
   Map& map = writable();
   while (undo_.size() > kept) {
     for (auto undo = undo_.back().rbegin(); undo != undo_.back().rend(); ++undo) {
-      if (undo->value.has_value()) {
-        map[undo->key] = *undo->value;
-      } else {
-        map.erase(undo->key);
-      }
+      put(map, undo->key, undo->value);
     }
     undo_.pop_back();
   }
@@ -67,11 +76,7 @@ Status MemoryEngine::apply(std::span<const EngineWrite> writes) {
   for (const EngineWrite& write : writes) {
     const auto old = map.find(write.key);
     undo.push_back({write.key, old == map.end() ? std::nullopt : std::optional(old->second)});
-    if (write.value.has_value()) {
-      map[write.key] = *write.value;
-    } else if (old != map.end()) {
-      map.erase(old);
-    }
+    put(map, write.key, write.value);
   }
   return {};
 }

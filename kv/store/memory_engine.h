@@ -29,6 +29,7 @@ class MemoryEngine final : public Engine {
   Status flush() override;
   Status compact(std::string_view begin, std::string_view end) override;
   std::uint64_t approximate_bytes(std::string_view begin, std::string_view end) override;
+  std::uint64_t memory_bytes() override { return bytes_; }
   Status status() const override;
   Status reopen() override;
 
@@ -38,9 +39,11 @@ class MemoryEngine final : public Engine {
   class Snapshot;
 
   Map& writable();
+  void put(Map& map, const std::string& key, const std::optional<std::string>& value);
   bool fails();
 
   std::shared_ptr<Map> map_ = std::make_shared<Map>();  // copied on write when shared
+  std::uint64_t bytes_ = 0;                             // keys and values in map_
   std::vector<std::vector<EngineWrite>> undo_;          // one for each apply since the last flush
   Status status_;
   std::optional<Error> fail_next_;

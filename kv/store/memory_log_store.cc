@@ -101,4 +101,12 @@ Status MemoryLogStore::reopen() {
 
 LogCounters MemoryLogStore::counters() const { return counters_; }
 
+LogStore::Size MemoryLogStore::size() {
+  Size size;
+  for (const auto& [who, log] : logs_) {
+    for (const auto& [index, entry] : log.entries) size.memory_bytes += entry.data.size();
+  }
+  return size;
+}
+
 }  // namespace skald::store

@@ -31,6 +31,7 @@ class MemoryLogStore final : public LogStore {
   Status status() const override;
   Status reopen() override;
   LogCounters counters() const override;
+  Size size() override;
 
  private:
   struct Log {

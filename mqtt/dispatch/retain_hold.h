@@ -54,6 +54,9 @@ class RetainHold {
     return retained_.empty() ? ~mqtt::TimeMs{0} : retained_.begin()->second;
   }
 
+  /// How many retained publishes are held.
+  std::size_t retained() const { return retained_.size(); }
+
   bool has_to_store() const { return !to_store_.empty(); }
   /// The publications to store, in order; stored() is called with their results, in order.
   std::vector<mqtt::PublicationRef> take_to_store() { return std::exchange(to_store_, {}); }

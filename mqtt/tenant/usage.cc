@@ -103,6 +103,21 @@ bool Usage::spend(std::string_view tenant, Total rate, std::uint64_t amount, std
   return true;
 }
 
+std::vector<Usage::Limited> Usage::limited(std::size_t tenants_max) const {
+  std::vector<Limited> all;
+  for (const auto& [name, meters] : tenants_) {
+    const std::size_t before = all.size();
+    for (std::size_t i = 0; i < meters.size() && tenants_max > 0; ++i) {
+      const Meter& one = meters[i];
+      if (one.limit == 0) continue;
+      const auto total = static_cast<Total>(i + config::kTenantSettings);
+      all.push_back({name, total, one.limit, one.used + one.stored, one.refused});
+    }
+    if (all.size() > before) --tenants_max;
+  }
+  return all;
+}
+
 std::uint64_t Usage::in_use(std::string_view tenant, Total total) const {
   const Meter* one = find(tenant, total);
   return one == nullptr ? 0 : one->used + one->stored;

@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/tenant_settings.h"
 
@@ -44,6 +45,17 @@ class Usage {
   bool exhausted(std::string_view tenant, Total total, std::uint64_t amount = 1);
   /// A range holds so much more, or less, of it than it told before.
   void stored(std::string_view tenant, Total total, std::int64_t difference);
+
+  /// A total that somebody limits: what is used of it (0 for a rate), and how often it refused.
+  struct Limited {
+    std::string tenant;
+    Total total{};
+    std::uint64_t limit = 0;
+    std::uint64_t used = 0;
+    std::uint64_t refused = 0;
+  };
+  /// By tenant, at most `tenants_max` of them.
+  std::vector<Limited> limited(std::size_t tenants_max) const;
 
   std::uint64_t in_use(std::string_view tenant, Total total) const;
   std::uint64_t refused(std::string_view tenant, Total total) const;

@@ -6,12 +6,14 @@ import re
 import signal
 import socket
 import sys
+import time
 
-from harness import Broker, brokers, check, equal, folder, main, until
+from harness import Broker, Bystander, brokers, check, equal, folder, main, until
 from mqtt import (PINGREQ, PINGRESP, connect, prop, puback, publish, suback, subscribe, unsuback,
                   unsubscribe)
 
 OWN = brokers(None)
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FORBIDDEN = 0x87
 
 
@@ -56,7 +58,8 @@ class Seen(Broker):
                 continue
             found = re.fullmatch(r'([a-z_]+)(\{.*\})? (\S+)', line)
             check(found, f"a metric: {line!r}")
-            check(found.group(1) in typed, f"a type before {line!r}")
+            name = re.sub("_(bucket|sum|count)$", "", found.group(1))
+            check(name in typed or found.group(1) in typed, f"a type before {line!r}")
             values[found.group(1) + (found.group(2) or "")] = float(found.group(3))
         return values
 
@@ -145,6 +148,51 @@ def test_http_health_and_what_it_refuses():
                 link.sendall(junk)
         broker.subscriber("still")
         equal(broker.http("/livez")[0], 200)
+
+
+@OWN
+def test_http_clients_that_are_slow_or_many():
+    """They are closed after 10 s however they trickle, and never keep out who asks at once; clients
+    of the broker notice nothing."""
+    with Seen() as broker:
+        until(lambda: broker.http("/readyz") == (200, "ok\n"), "ready")
+        bystander = Bystander(broker)
+        before = broker.descriptors()
+        crowd = []
+        for number in range(500):
+            crowd.append(socket.create_connection(("127.0.0.1", broker.admin)))
+            end = b"Host: " if number % 2 else b"\r\n"  # half a head, or an answer is not taken
+            crowd[-1].sendall(b"GET /metrics HTTP/1.1\r\n" + end)
+        begun = time.monotonic()
+        equal(broker.http("/livez"), (200, "ok\n"))
+        check(time.monotonic() < begun + 5, "one who asks at once waits for a crowd")
+        check(broker.descriptors() <= before + 33, "connections to the endpoint")
+        bystander.well("a client beside 500 connections to the endpoint")
+        while time.monotonic() < begun + 9:
+            for link in crowd[-9::2]:
+                link.sendall(b"x")
+            time.sleep(0.5)
+        until(lambda: broker.descriptors() <= before + 1, "they are closed")
+        text = broker.http("/metrics")[1]
+
+        def count(name):
+            return float(re.search(rf"skald_http_{name}_total (\d+)", text).group(1))
+        check(count("displaced") >= 460, "displaced")
+        check(count("timeouts") >= 5, "timeouts")
+
+
+@OWN
+def test_every_metric_is_in_the_readme():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        told = set(re.findall(r"`((?:skald|process)_[a-z0-9_]+)`", file.read()))
+    limited = "[tenant.t]\nTotalConnections = 5\n"
+    with Seen(limited, data=True) as broker:
+        broker.client("c").close()
+        broker.until_metric(of("skald_client_connects_total"), 1)
+        there = {line.split()[2] for line in broker.http("/metrics")[1].splitlines()
+                 if line.startswith("# TYPE")}
+        check(not there - told, f"not in README.md: {sorted(there - told)}")
+        check(not told - there, f"only in README.md: {sorted(told - there)}")
 
 
 @OWN
