@@ -119,6 +119,7 @@ void PostOffice::release_held(std::vector<dispatch::RetainHold::Held> ready) {
       continue;
     }
     if (retain::is_refused(held.result)) {
+      ++figures_[intern_tenant(std::string(held.publication->tenant()))].retained_refused;
       settle_publish(wait, refusal_of(held.result));
       continue;
     }

@@ -103,7 +103,8 @@ def build(suite, work):
     debian = Debian(os.path.join(work, suite + "-build"), suite)
     source = debian.at("/src")
     os.mkdir(source)
-    files = run("git", "-C", ROOT, "ls-files", "-z")
+    files = run("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others",
+                "--exclude-standard")
     run("tar", "-C", ROOT, "--null", "-T", "-", "-cf", debian.at("/src.tar"), input=files)
     run("tar", "-C", source, "-xf", debian.at("/src.tar"))
     debian.run("env", "JOBS=" + os.environ.get("JOBS", str(os.cpu_count())), "/src/dev", "deb")
