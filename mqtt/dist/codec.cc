@@ -15,6 +15,7 @@ constexpr std::uint8_t kChange = 1;
 constexpr std::uint8_t kEndLife = 2;
 constexpr std::uint8_t kAdd = 1;
 constexpr std::uint8_t kRemove = 2;
+constexpr std::uint8_t kAddWithin = 3;  // with RouteChange::max_members in front
 
 Error unreadable(const Reader& reader, const char* what) {
   const char* why = reader.newer_version() != 0 ? " of a newer release" : " that cannot be read";
@@ -27,14 +28,19 @@ ChangeRoutes read_changes(Reader& reader) {
   if (count > kMaxChanges) reader.fail();
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     const std::uint8_t kind = reader.u8();
+    const std::uint64_t max_members = kind == kAddWithin ? reader.varint() : 0;
     const std::string_view key = reader.bytes();
     Result<Route> route = decode_route(key, reader.bytes());
-    if ((kind != kAdd && kind != kRemove) || !route.ok()) {
+    const bool sound = kind == kAdd || kind == kRemove ||
+                       (kind == kAddWithin && max_members != 0 && max_members <= UINT32_MAX);
+    if (!sound || !route.ok()) {
       reader.fail();
       break;
     }
     command.changes.push_back(
-        {kind == kAdd ? RouteChange::Kind::add : RouteChange::Kind::remove, std::move(*route)});
+        {.kind = kind == kRemove ? RouteChange::Kind::remove : RouteChange::Kind::add,
+         .route = std::move(*route),
+         .max_members = static_cast<std::uint32_t>(max_members)});
   }
   return command;
 }
@@ -66,7 +72,13 @@ std::string encode_command(const Command& command) {
   put_u8(out, kChange);
   put_varint(out, changes.size());
   for (const RouteChange& change : changes) {
-    put_u8(out, change.kind == RouteChange::Kind::add ? kAdd : kRemove);
+    const bool add = change.kind == RouteChange::Kind::add;
+    if (add && change.max_members != 0) {
+      put_u8(out, kAddWithin);
+      put_varint(out, change.max_members);
+    } else {
+      put_u8(out, add ? kAdd : kRemove);
+    }
     put_bytes(out, route_key(change.route));
     put_bytes(out, route_value(change.route));
   }

@@ -70,6 +70,11 @@ bool is_newer(const Receiver& present, const RouteChange& change) {
   return age > wanted;
 }
 
+std::size_t most_members(const RouteChange& change) {
+  if (change.max_members == 0) return kMaxGroupMembers;
+  return std::min(kMaxGroupMembers, std::size_t{change.max_members});
+}
+
 }  // namespace
 
 const char* to_string(RouteResult result) {
@@ -135,7 +140,7 @@ RouteResult StateMachine::change_route(const range::ApplyContext& context,
   if (present && present->receiver == route.receiver) return RouteResult::unchanged;
   const auto* group = std::get_if<GroupReceiver>(&route.receiver);
   if (!present && group != nullptr &&
-      table_.group_size(route.tenant, route.filter, group->group) >= kMaxGroupMembers) {
+      table_.group_size(route.tenant, route.filter, group->group) >= most_members(change)) {
     return RouteResult::full;
   }
   table_.put(route);

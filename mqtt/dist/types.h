@@ -90,6 +90,10 @@ struct RouteChange {
 
   Kind kind = Kind::add;
   Route route;
+  /// Of an add to a group: refused when it would have more members by it. Comes with the command,
+  /// so that replicas agree, whatever their configuration. 0: dist::kMaxGroupMembers, which holds
+  /// in any case.
+  std::uint32_t max_members = 0;
 
   bool operator==(const RouteChange&) const = default;
 };

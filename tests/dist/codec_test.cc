@@ -23,6 +23,8 @@ Command changes() {
   return ChangeRoutes{{{add, {"t", "a/+/#", NodeReceiver{kLife}}},
                        {remove, {"", "#", inbox}},
                        {add, {"t", "$SYS/x", GroupReceiver{"group", session}}},
+                       {add, {"t", "b", GroupReceiver{"group", session}}, 200},
+                       {add, {"t", "c", GroupReceiver{"group", session}}, UINT32_MAX},
                        {remove, {"t", "a", GroupReceiver{"g", member}}}}};
 }
 
@@ -93,6 +95,12 @@ BOOST_AUTO_TEST_CASE(bytes_that_lie) {
   put_varint(many, std::uint64_t{1} << 60);
   BOOST_CHECK(!decode_command(many).ok());
   BOOST_CHECK(!decode_command("\1\3").ok());
+  const Command within =
+      ChangeRoutes{{{RouteChange::Kind::add, {"t", "a", NodeReceiver{kLife}}, 1}}};
+  std::string unlimited = encode_command(within);
+  BOOST_CHECK(decode_command(unlimited).ok());
+  unlimited[4] = 0;  // an add with a limit that says none is written otherwise
+  BOOST_CHECK(!decode_command(unlimited).ok());
   // Anything may come; nothing but an answer may happen.
   Random random(1);
   const std::string command = encode_command(changes());

@@ -208,6 +208,23 @@ BOOST_AUTO_TEST_CASE(a_group_has_a_limit) {
   BOOST_CHECK(add(machine, session_member(kMaxGroupMembers, 1)) == RouteResult::done);
 }
 
+BOOST_AUTO_TEST_CASE(an_add_may_ask_for_a_smaller_group) {
+  StateMachine machine;
+  const auto add_within = [&machine](std::uint32_t most, const Route& route) {
+    const RouteChange change{RouteChange::Kind::add, route, most};
+    const auto applied = machine.apply(context_of(life(1)), Command{ChangeRoutes{{change}}});
+    return applied.reply.results[0];
+  };
+  BOOST_CHECK(add_within(2, session_member(0, 1)) == RouteResult::done);
+  BOOST_CHECK(add_within(2, session_member(1, 1)) == RouteResult::done);
+  BOOST_CHECK(add_within(2, session_member(2, 1)) == RouteResult::full);
+  BOOST_CHECK(add_within(2, session_member(1, 2)) == RouteResult::done);  // it is in already
+  BOOST_CHECK(add_within(2, {"t", "b", NodeReceiver{life(1)}}) == RouteResult::done);
+  BOOST_CHECK(add_within(3, session_member(2, 1)) == RouteResult::done);
+  BOOST_CHECK(add_within(2, session_member(3, 1)) == RouteResult::full);
+  BOOST_CHECK(add_within(UINT32_MAX, session_member(3, 1)) == RouteResult::done);
+}
+
 BOOST_AUTO_TEST_CASE(overlapping_filters_give_each_receiver_once) {
   StateMachine machine;
   for (const char* filter : {"a/b", "a/+", "#"}) {
