@@ -1,6 +1,7 @@
 #include "mqtt/dispatch/dispatch.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "config/base/assert.h"
 
@@ -36,6 +37,12 @@ void Dispatch::set_routes(std::shared_ptr<const dist::RouteSnapshot> routes) {
 
 void Dispatch::set_interest(std::shared_ptr<const InterestSnapshot> interest) {
   interest_ = std::move(interest);
+  forget_last();
+}
+
+void Dispatch::limit_fan_out(FanOutLimits* limits) {
+  fan_out_ = limits;
+  cache_.clear();  // what is there was cut to the limits before
   forget_last();
 }
 
@@ -79,7 +86,8 @@ void Dispatch::turn_to(std::string_view tenant) {
                   .topics = &cache_.tenant(tenant),
                   .versions = {.routes = routes_ ? routes_->version(tenant) : 0,
                                .interest = interest_ ? interest_->version(tenant) : 0,
-                               .local = local_.version(tenant)}};
+                               .local = local_.version(tenant)},
+                  .fan_out = fan_out_ != nullptr ? fan_out_->fan_out_of(tenant) : FanOut{}};
 }
 
 MatchEntry& Dispatch::match(std::string_view tenant, std::string_view topic) {
@@ -112,6 +120,7 @@ void Dispatch::fill(MatchEntry& entry, std::string_view tenant, std::string_view
   const LoopMask self = LoopMask{1} << options_.loop;
   entry.other_loops = interest_ ? interest_->match(tenant, topic) & ~self : 0;
   entry.groups.clear();
+  entry.groups_left_out = 0;
   entry.routes.clear();
   if (!routes_) return;
   routes_->match(tenant, topic, entry.routes);
@@ -120,6 +129,19 @@ void Dispatch::fill(MatchEntry& entry, std::string_view tenant, std::string_view
                                 session::GroupKey{std::string(group.name), group.group->filter}),
                             .group = group.group});
   }
+  limit_groups(entry);
+}
+
+/// The same groups for every publication, on every loop: the first by name.
+void Dispatch::limit_groups(MatchEntry& entry) const {
+  const std::size_t most = last_tenant_.fan_out.max_groups;
+  if (most == 0 || entry.groups.size() <= most) return;
+  std::sort(entry.groups.begin(), entry.groups.end(),
+            [](const SharedTarget& a, const SharedTarget& b) {
+              return std::tie(a.key->group, a.key->filter) < std::tie(b.key->group, b.key->filter);
+            });
+  entry.groups_left_out = static_cast<std::uint32_t>(entry.groups.size() - most);
+  entry.groups.resize(most);
 }
 
 /// Overlapping subscriptions of a session become one receiver. `without_no_local_of`: its No Local
@@ -179,11 +201,18 @@ PublishResult Dispatch::publish(mqtt::PublicationView& publication, Session* pub
   for (const SharedTarget& target : entry.groups) {
     if (!deliver_shared(target, publication, 0, {})) ++counters_.shared_undeliverable;
   }
+  if (entry.groups_left_out != 0) [[unlikely]] {
+    fan_out_->left_out(publication.tenant, entry.groups_left_out);
+  }
   return {.matched = true, .pending = inserts_.size() != inserts_before_};
 }
 
 void Dispatch::deliver_local(const MatchEntry& entry, mqtt::PublicationView& publication,
                              const Session* publisher) {
+  const std::size_t receivers = entry.receivers.size();
+  if (last_tenant_.fan_out.rated && receivers != 0) [[unlikely]] {
+    if (!fan_out_->may_hand_out(publication, receivers)) return;
+  }
   for (const LocalReceiver& receiver : entry.receivers) {
     if (receiver.no_local && receiver.session == publisher) {
       deliver_to_no_local(publication, *receiver.session);

@@ -19,6 +19,7 @@
 
 #include "config/base/ids.h"
 #include "mqtt/dispatch/back_pressure.h"
+#include "mqtt/dispatch/fan_out.h"
 #include "mqtt/dispatch/inbox_delivery.h"
 #include "mqtt/dispatch/live_memory.h"
 #include "mqtt/dispatch/local_table.h"
@@ -72,6 +73,9 @@ class Dispatch {
 
   void set_routes(std::shared_ptr<const dist::RouteSnapshot> routes);
   void set_interest(std::shared_ptr<const InterestSnapshot> interest);
+
+  /// The limits of tenants from now on; null: nobody has any.
+  void limit_fan_out(FanOutLimits* limits);
 
   // -- sessions of this loop
   // ------------------------------------------------------------------------
@@ -171,6 +175,7 @@ class Dispatch {
     std::string tenant;
     MatchCache::Topics* topics = nullptr;
     MatchVersions versions;
+    FanOut fan_out;
   };
 
   MatchEntry& match(std::string_view tenant, std::string_view topic);
@@ -180,6 +185,7 @@ class Dispatch {
     last_entry_ = nullptr;
   }
   void fill(MatchEntry& entry, std::string_view tenant, std::string_view topic);
+  void limit_groups(MatchEntry& entry) const;
   void merge_local(MatchEntry& entry, std::string_view tenant, std::string_view topic,
                    const session::Session* without_no_local_of);
   void deliver_local(const MatchEntry& entry, mqtt::PublicationView& publication,
@@ -223,6 +229,7 @@ class Dispatch {
   session::WireForms forms_;
   std::shared_ptr<const dist::RouteSnapshot> routes_;
   std::shared_ptr<const InterestSnapshot> interest_;
+  FanOutLimits* fan_out_ = nullptr;
   absl::flat_hash_map<std::uint64_t, session::Session*> sessions_;
   std::vector<session::Session*> dirty_;
   std::vector<session::Session*> pressed_;

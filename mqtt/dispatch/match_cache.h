@@ -52,6 +52,7 @@ struct MatchEntry {
   std::vector<std::uint32_t> ids;  // subscription identifiers of all receivers
   LoopMask other_loops = 0;
   std::vector<SharedTarget> groups;
+  std::uint32_t groups_left_out = 0;  // by FanOut::max_groups
   dist::Matches routes;
   std::size_t weight = 0;  // bytes of the lists, as the cache last counted them
 };

@@ -43,6 +43,9 @@ bool Dispatch::deliver_shared(const SharedTarget& target, mqtt::PublicationView&
       deliver_to_member_inbox(entry, target, publication, redispatches);
       return true;
     }
+    const bool rated = last_tenant_.fan_out.rated;
+    if (rated && !fan_out_->may_hand_out(publication, 1)) [[unlikely]]
+      return true;  // lost
     if (deliver_to_member(*session, target, publication, redispatches)) return true;
     refused.push_back(session->session);
   }
