@@ -57,6 +57,7 @@ struct RouteWish {
   std::string filter;       // without $share/<group>/
   std::uint64_t token = 0;  // of all but unsubscribe: comes back in RouteAnswers; 0: nobody waits
   dist::Receiver receiver;  // of add and remove
+  std::uint32_t max_members = 0;  // of add: see dist::RouteChange
 };
 struct RouteWishes {
   std::uint16_t loop = 0;

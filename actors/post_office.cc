@@ -116,6 +116,10 @@ void PostOffice::tick() {
     session->behind = false;
     collect(*session);
   }
+  std::erase_if(resting_, [](SessionActor* session) {
+    if (session->rested()) session->resting = false;
+    return !session->resting;
+  });
   for (const std::uint64_t session : std::exchange(feeds_waiting_, {})) feed_ready(session);
   give_up_waiting();
   if (!evicting_.empty()) stop_evicting();
@@ -193,6 +197,13 @@ void PostOffice::session_over(SessionActor& actor) {
   detach(actor);
   if (std::exchange(actor.lazy, false)) std::erase(lazy_, &actor);
   if (std::exchange(actor.behind, false)) std::erase(behind_, &actor);
+  if (std::exchange(actor.resting, false)) std::erase(resting_, &actor);
+}
+
+void PostOffice::rest(SessionActor& session) {
+  if (session.resting) return;
+  session.resting = true;
+  resting_.push_back(&session);
 }
 
 void PostOffice::bury(SessionActor& session) {

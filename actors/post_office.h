@@ -39,7 +39,7 @@ namespace skald::actors {
 
 class SessionActor;
 
-class PostOffice final : public Pinned, private Loop::Client {
+class PostOffice final : public Pinned, private Loop::Client, private dispatch::FanOutLimits {
  public:
   /// `node` outlives the actor.
   PostOffice(caf::actor_config& config, NodeState& node);
@@ -81,6 +81,8 @@ class PostOffice final : public Pinned, private Loop::Client {
   void progressed(SessionActor& session);
   /// The session is over: subscriptions, directory, log. The socket may linger.
   void session_over(SessionActor& session);
+  /// It has used up its bandwidth for now.
+  void rest(SessionActor& session);
   /// end() is called at the end of the round: nobody is in the middle of using the session then.
   void bury(SessionActor& session);
 
@@ -285,6 +287,9 @@ class PostOffice final : public Pinned, private Loop::Client {
   void leave_sys(SessionActor& actor);
   void on_sys(const SysUpdate& update);
   void feed_sys(session::Session& session, const retain::Feed::Wanted& wanted);
+  dispatch::FanOut fan_out_of(std::string_view tenant) const override;
+  bool may_hand_out(const mqtt::PublicationView& publication, std::size_t receivers) override;
+  void left_out(std::string_view tenant, std::size_t groups) override;
   bool within_rates(const mqtt::PublicationView& publication);
   std::vector<retain::Store::Limit> retain_limits(const retain::Store& store) const;
   std::size_t room_in_inboxes(const mqtt::Publication& publication, std::size_t targets,
@@ -332,6 +337,7 @@ class PostOffice final : public Pinned, private Loop::Client {
     bool operator==(const StoredLimits&) const = default;
   };
   std::map<std::string, StoredLimits, std::less<>> stored_limits_;
+  absl::flat_hash_map<std::string, dispatch::FanOut> fan_out_;  // of tenants that limit it
   struct ReservedSpace {
     std::string tenant;
     std::uint64_t bytes = 0;
@@ -367,8 +373,9 @@ class PostOffice final : public Pinned, private Loop::Client {
   absl::flat_hash_map<std::uint64_t, inbox::Owner> evicted_for_;  // by the session that must go
   /// Inserts for members of shared groups, which others get when their inboxes refuse; by token.
   absl::flat_hash_map<std::uint64_t, std::vector<dispatch::InboxDelivery>> shared_inserts_;
-  std::vector<SessionActor*> lazy_;    // with something to tell their inbox that nobody waits for
-  std::vector<SessionActor*> behind_;  // with a queue to read when they have room
+  std::vector<SessionActor*> lazy_;     // with something to tell their inbox that nobody waits for
+  std::vector<SessionActor*> behind_;   // with a queue to read when they have room
+  std::vector<SessionActor*> resting_;  // see SessionActor::rested
   session::WireForms stored_forms_;
   route::Router retain_router_;
   std::uint64_t last_store_ = 0;

@@ -161,8 +161,9 @@ ReasonCode PostOffice::subscribe_one(SessionActor& from, const codec::Subscribe:
           .tenant = session.tenant(),
           .filter = std::string(parsed.filter),
           .token = new_token(ack, entry.filter, {}),
-          .receiver = dist::GroupReceiver{std::string(parsed.group),
-                                          member_of(session, entry.options.qos)}});
+          .receiver =
+              dist::GroupReceiver{std::string(parsed.group), member_of(session, entry.options.qos)},
+          .max_members = session.limits().max_group_members});
     return granted(entry.options.qos);
   }
   const auto handling = entry.options.retain_handling;
@@ -381,7 +382,8 @@ void PostOffice::completed(const SubscribeWait& wait, const inbox::Completion& c
         .tenant = session->tenant(),
         .filter = std::string(parsed.filter),
         .token = number,
-        .receiver = route_of(actor, parsed, subscription)});
+        .receiver = route_of(actor, parsed, subscription),
+        .max_members = parsed.shared() ? session->limits().max_group_members : 0});
 }
 
 /// First the route goes, then the subscription: so no route is left behind.

@@ -1,4 +1,6 @@
 // Limits and totals of tenants: what a connection, a subscription and a publish may take of them.
+#include <absl/strings/string_view.h>
+
 #include <algorithm>
 
 #include "actors/post_office.h"
@@ -24,6 +26,7 @@ void PostOffice::set_tenants(const config::Options& options) {
   foreign_session_ = options.auth.foreign_session;
   tenant_limits_.clear();
   stored_limits_.clear();
+  fan_out_.clear();
   const config::TenantSettings home;
   const auto at_home = [&home](TenantKey key) { return static_cast<std::uint64_t>(home.get(key)); };
   const StoredLimits unlimited{.fan_out = at_home(TenantKey::max_persistent_fanout),
@@ -33,6 +36,10 @@ void PostOffice::set_tenants(const config::Options& options) {
     const auto limit = [&one](TenantKey key) {
       return static_cast<std::uint64_t>(one.settings.get(key));
     };
+    const dispatch::FanOut fan_out{
+        .max_groups = static_cast<std::uint32_t>(limit(TenantKey::max_group_fanout)),
+        .rated = one.settings.is_set(TenantKey::total_transient_fan_out_bytes_per_seconds)};
+    if (fan_out != dispatch::FanOut{}) fan_out_[one.name] = fan_out;
     const StoredLimits stored{
         .retained_topics = limit(TenantKey::total_retain_topics),
         .retained_bytes = limit(TenantKey::total_retain_message_space_bytes),
@@ -43,6 +50,7 @@ void PostOffice::set_tenants(const config::Options& options) {
     if (stored == unlimited) continue;
     stored_limits_[one.name] = stored;
   }
+  dispatch_.limit_fan_out(fan_out_.empty() ? nullptr : this);
 }
 
 /// A client is known now: the limits of its tenant, and a place among its connections.
@@ -154,6 +162,26 @@ void PostOffice::release_space(std::uint64_t token) {
   node_.usage.release(found->second.tenant, TenantKey::total_persistent_session_space_bytes,
                       found->second.bytes);
   reserved_space_.erase(found);
+}
+
+dispatch::FanOut PostOffice::fan_out_of(std::string_view tenant) const {
+  const auto found = fan_out_.find(absl::string_view(tenant.data(), tenant.size()));
+  return found == fan_out_.end() ? dispatch::FanOut{} : found->second;
+}
+
+/// What transient sessions are handed in a second; to those that are over it is lost.
+bool PostOffice::may_hand_out(const mqtt::PublicationView& publication, std::size_t receivers) {
+  const std::size_t bytes = publication.topic.size() + publication.payload.size();
+  if (node_.usage.spend(publication.tenant, TenantKey::total_transient_fan_out_bytes_per_seconds,
+                        receivers * bytes, now_ms_)) {
+    return true;
+  }
+  figures_[intern_tenant(std::string(publication.tenant))].dropped_fan_out += receivers;
+  return false;
+}
+
+void PostOffice::left_out(std::string_view tenant, std::size_t groups) {
+  figures_[intern_tenant(std::string(tenant))].dropped_fan_out += groups;
 }
 
 /// True when the publication fits in what the tenant may publish in a second.

@@ -126,8 +126,10 @@ void pass_through(RouteKeeperState& state, std::uint16_t loop, const RouteWish& 
   const bool add = wish.kind == RouteWish::Kind::add;
   state.changes.changes.push_back(
       {.kind = add ? dist::RouteChange::Kind::add : dist::RouteChange::Kind::remove,
-       .route = {
-           .tenant = std::string(wish.tenant), .filter = wish.filter, .receiver = wish.receiver}});
+       .route = {.tenant = std::string(wish.tenant),
+                 .filter = wish.filter,
+                 .receiver = wish.receiver},
+       .max_members = wish.max_members});
   state.passed.waiters.push_back({loop, wish.token});
 }
 

@@ -43,6 +43,20 @@ End end_of(codec::ReasonCode reason) {
   }
 }
 
+/// As many of the pieces, the last one shortened, as may be sent at once; how many are left.
+std::size_t cut_off(session::Output::Piece* pieces, std::size_t count, std::uint64_t rate) {
+  std::size_t left = Pace::at_once(PostOffice::kReadSize, rate);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (pieces[i].size < left) {
+      left -= pieces[i].size;
+      continue;
+    }
+    pieces[i].size = left;
+    return i + 1;
+  }
+  return count;
+}
+
 }  // namespace
 
 SessionActor::SessionActor(caf::actor_config& config, PostOffice& office, Accepted accepted)
@@ -103,15 +117,28 @@ void SessionActor::read_some() {
   char* start = office_.read_buffer();
   const std::size_t carried = input_.size();
   std::memcpy(start, input_.data(), carried);
-  const ssize_t n = recv(accepted_.fd, start + carried, PostOffice::kReadSize, MSG_DONTWAIT);
+  const ssize_t n = receive_bytes(start + carried);
   if (n <= 0) {
     socket_ended(n);
     return;
   }
-  session_.counters().bytes_received += static_cast<std::size_t>(n);
   input_.clear();
   office_.new_burst();
   process({start, carried + static_cast<std::size_t>(n)});
+}
+
+/// recv() of as much as the client may send now, up to kReadSize.
+ssize_t SessionActor::receive_bytes(char* at) {
+  const std::uint64_t rate = session_.limits().bytes_in_per_second;
+  const ssize_t n =
+      recv(accepted_.fd, at, Pace::at_once(PostOffice::kReadSize, rate), MSG_DONTWAIT);
+  if (n <= 0) return n;
+  session_.counters().bytes_received += static_cast<std::size_t>(n);
+  if (rate != 0 && in_.passed(static_cast<std::size_t>(n), rate, office_.now_ms())) [[unlikely]] {
+    read_enough_ = true;
+    rest();
+  }
+  return n;
 }
 
 /// recv() returned `n` <= 0. What a client sent before it closed still counts, a DISCONNECT above
@@ -133,13 +160,12 @@ void SessionActor::socket_ended(ssize_t n) {
 void SessionActor::read_aside() {
   const std::size_t old = input_.size();
   input_.resize(old + PostOffice::kReadSize);
-  const ssize_t n = recv(accepted_.fd, input_.data() + old, PostOffice::kReadSize, MSG_DONTWAIT);
+  const ssize_t n = receive_bytes(input_.data() + old);
   input_.resize(old + (n > 0 ? static_cast<std::size_t>(n) : 0));
   if (n <= 0) {
     socket_ended(n);
     return;
   }
-  session_.counters().bytes_received += static_cast<std::size_t>(n);
   office_.new_burst();
   if (session_.publish_blocked()) {
     processing_ = true;
@@ -290,21 +316,52 @@ void SessionActor::serve_waiting() {
 }
 
 void SessionActor::set_reading(bool reading) {
-  if (reading_ == reading) return;
   reading_ = reading;
-  if (reading) {
+  watch_socket();
+}
+
+void SessionActor::watch_socket() {
+  const bool watch = reading_ && !read_enough_;
+  if (watched_ == watch) return;
+  watched_ = watch;
+  if (watch) {
     SKALD_ASSERT(event_add(&read_event_, nullptr) == 0);
   } else {
     event_del(&read_event_);
   }
 }
 
+/// It has used up its bandwidth of this second: the post office's tick asks rested().
+void SessionActor::rest() {
+  watch_socket();
+  office_.rest(*this);
+}
+
+bool SessionActor::rested() {
+  enter();
+  const std::uint64_t now = office_.now_ms();
+  if (read_enough_ && in_.is_due(now)) {
+    read_enough_ = false;
+    session_.was_not_read(now);
+    watch_socket();
+  }
+  if (sent_enough_ && out_.is_due(now)) {
+    sent_enough_ = false;
+    writing_ = false;
+    office_.dispatch().mark_dirty(session_);
+  }
+  return !read_enough_ && !sent_enough_;
+}
+
 void SessionActor::flush() {
   session::Output& output = session_.output();
   if (phase_ == Phase::ended || writing_) return;
+  const std::uint64_t rate = phase_ == Phase::open ? session_.limits().bytes_out_per_second : 0;
   while (!output.empty()) {
     session::Output::Piece pieces[kPiecesMax];
-    const std::size_t count = output.pieces(pieces, kPiecesMax);
+    std::size_t count = output.pieces(pieces, kPiecesMax);
+    if (rate != 0) [[unlikely]]
+      count = cut_off(pieces, count, rate);
     iovec vectors[kPiecesMax];
     std::size_t total = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -324,6 +381,13 @@ void SessionActor::flush() {
     }
     if (n > 0) session_.counters().bytes_sent += static_cast<std::size_t>(n);
     if (n > 0) output.consume(static_cast<std::size_t>(n));
+    if (n > 0 && rate != 0 && out_.passed(static_cast<std::size_t>(n), rate, office_.now_ms()))
+        [[unlikely]] {
+      sent_enough_ = true;
+      writing_ = true;
+      rest();
+      break;
+    }
     if (n < 0 || static_cast<std::size_t>(n) < total) {
       want_write();
       break;
@@ -355,6 +419,8 @@ void SessionActor::linger() {
     phase_ = Phase::lingering;
     office_.session_over(*this);
     office_.wheel().add(timer, office_.now_ms() + kLingerMs);
+    read_enough_ = false;
+    if (std::exchange(sent_enough_, false)) writing_ = false;
     set_reading(true);
     if (!session_.output().empty()) {
       flush();  // comes back here
@@ -383,7 +449,7 @@ void SessionActor::on_timer() {
   const std::uint64_t now = office_.now_ms();
   const std::uint64_t patience = session_.keep_alive_s() * 1500ULL;  // [MQTT-3.1.2-22]
   // A client that is not read cannot show that it is alive.
-  const std::uint64_t last = reading_ ? session_.last_received_ms() : now;
+  const std::uint64_t last = watched_ ? session_.last_received_ms() : now;
   if (now >= last + patience) {
     close(codec::ReasonCode::keep_alive_timeout, End::keep_alive);
     return;

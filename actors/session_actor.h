@@ -20,6 +20,7 @@
 #include "actors/loop/light_actor.h"
 #include "actors/loop/timing_wheel.h"
 #include "actors/messages.h"
+#include "actors/pace.h"
 #include "mqtt/auth/authority.h"
 #include "mqtt/inbox/types.h"
 #include "mqtt/session/session.h"
@@ -60,6 +61,8 @@ class SessionActor final : public LightActor {
   /// Frees events and socket and lets the actor go. By the post office's burial, once.
   void end();
   bool buried = false;
+  /// The second is over in which it was to send or to get no more: true when it may again.
+  bool rested();
   /// The timer fired: connect timeout, keep alive, or the end of lingering.
   void on_timer();
 
@@ -77,6 +80,7 @@ class SessionActor final : public LightActor {
   bool counted = false;          // among the connections of its tenant
   bool lazy = false;             // in the list of those with something to tell their inbox
   bool behind = false;           // in the list of those with a queue to read
+  bool resting = false;          // in the list of those that have used up their bandwidth
   inbox::Incarnation incarnation = 0;
   /// What only a persistent session has here.
   struct Durable {
@@ -96,6 +100,7 @@ class SessionActor final : public LightActor {
   static void on_writable(evutil_socket_t fd, short what, void* self) noexcept;
   void read_some();
   void read_aside();
+  ssize_t receive_bytes(char* at);
   void process(std::string_view in);
   bool carry_out(session::Session::Step step);
   void set_aside(std::string_view rest);
@@ -103,6 +108,8 @@ class SessionActor final : public LightActor {
   void on_verdict(const auth::ConnectVerdict& verdict);
   void flush_answer();
   void set_reading(bool reading);
+  void watch_socket();
+  void rest();
   void socket_ended(ssize_t n);
   void serve_waiting();
   void want_write();
@@ -113,13 +120,18 @@ class SessionActor final : public LightActor {
   Accepted accepted_;
   Phase phase_ = Phase::open;
   bool reading_ = true;
-  bool writing_ = false;      // the write event is armed
+  bool watched_ = true;       // the read event is armed: reading_, unless it rests
+  bool writing_ = false;      // the write event is armed, or it rests
+  bool read_enough_ = false;  // InBoundBandWidth: not read until rested()
+  bool sent_enough_ = false;  // OutBoundBandWidth: nothing is written until rested()
   bool ended_early_ = false;  // the client closed while what it had sent must wait
   bool processing_ = false;   // inside process(): a flush must not end the connection under it
   std::size_t scan_ = 0;      // see Session::receive_past_block
   std::string input_;         // bytes that are not a whole packet yet, or that must wait
   event read_event_{};
   event* write_event_ = nullptr;
+  Pace in_;
+  Pace out_;
   auth::Access access_;
   caf::strong_actor_ptr self_;
 };

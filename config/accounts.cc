@@ -208,9 +208,7 @@ std::string account_reference() {
       out.append(" ");
       out.append(!row.boolean ? std::to_string(value) : value != 0 ? "true" : "false").append(" |");
     }
-    out.append(row.standing == Standing::honoured   ? " "
-               : row.standing == Standing::reserved ? " taken, of no effect yet "
-                                                    : " taken with a warning, of no effect ");
+    out.append(row.standing == Standing::honoured ? " " : " taken with a warning, of no effect ");
     out.append("| ").append(row.meaning).append(" |\n");
   }
   return out;

@@ -88,8 +88,7 @@ inline constexpr std::size_t kTenantProfileCount = 3;
 /// What a setting does here.
 enum class Standing : std::uint8_t {
   honoured,
-  reserved,   // taken and kept, of no effect yet
-  forbidden,  // taken with a warning, of no effect: the standard or the design forbids it
+  forbidden,  // taken with a warning, of no effect: the standard or the design is against it
 };
 
 struct TenantRow {

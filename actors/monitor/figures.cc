@@ -22,7 +22,7 @@ std::uint64_t TenantSummary::dropped() const {
   const session::Counters& traffic = figures.traffic;
   return traffic.dropped_queue_full + traffic.dropped_qos0_slow + traffic.dropped_too_large +
          traffic.dropped_expired + traffic.dropped_not_authorized + figures.dropped_inbox_full +
-         inboxes.dropped_oldest + inboxes.dropped_expired;
+         figures.dropped_fan_out + inboxes.dropped_oldest + inboxes.dropped_expired;
 }
 
 NodeSummary summary_of(const std::vector<LoopReport>& loops,

@@ -25,6 +25,7 @@ struct TenantFigures {
   std::uint64_t clients_total = 0;       // ever
   std::uint64_t subscriptions = 0;       // of connections; not of persistent sessions
   std::uint64_t dropped_inbox_full = 0;  // no room in a persistent session's queue
+  std::uint64_t dropped_fan_out = 0;     // over what one message or one second may reach
   std::uint64_t refused_by_rights = 0;   // publishes and subscriptions
   std::uint64_t refused_by_limits = 0;   // by totals of the tenant
   std::uint64_t retained_refused = 0;

@@ -124,6 +124,7 @@ constexpr TenantMetric kTenantMetrics[] = {
 constexpr TenantMetric kDrops[] = {
   {"queue_full", "", true, [](const T& t) { return t.figures.traffic.dropped_queue_full; }},
   {"inbox_full", "", true, [](const T& t) { return t.figures.dropped_inbox_full; }},
+  {"fan_out", "", true, [](const T& t) { return t.figures.dropped_fan_out; }},
   {"qos0_slow", "", true, [](const T& t) { return t.figures.traffic.dropped_qos0_slow; }},
   {"too_large", "", true, [](const T& t) { return t.figures.traffic.dropped_too_large; }},
   {"expired", "", true,

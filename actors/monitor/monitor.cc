@@ -121,6 +121,8 @@ void Monitor::note_drops(const std::string& name, const TenantSummary& before,
   note(EventKind::overflowed, "queue_full", old.dropped_queue_full, traffic.dropped_queue_full);
   note(EventKind::overflowed, "inbox_full", before.figures.dropped_inbox_full,
        now.figures.dropped_inbox_full);
+  note(EventKind::overflowed, "fan_out", before.figures.dropped_fan_out,
+       now.figures.dropped_fan_out);
   note(EventKind::qos0_dropped, "slow", old.dropped_qos0_slow, traffic.dropped_qos0_slow);
   note(EventKind::oversize_packet_dropped, "too_large", old.dropped_too_large,
        traffic.dropped_too_large);

@@ -19,6 +19,8 @@ struct Limits {
   std::uint32_t max_payload_bytes = 268'435'455;
   std::uint32_t max_will_bytes = 268'435'455;  // topic and payload
   std::uint32_t publishes_per_second = 0;      // of one client; 0: any
+  std::uint64_t bytes_in_per_second = 0;       // from one client; 0: any
+  std::uint64_t bytes_out_per_second = 0;      // to one client; 0: any
   std::uint8_t maximum_qos = 2;
   bool v31_available = true;
   bool v311_available = true;
@@ -39,6 +41,7 @@ struct Limits {
       0;  // for every v5 client, whatever it wished; 0: its own wish
   std::uint32_t max_subscriptions = 10'000;  // of one session
   std::uint16_t max_filters_per_subscribe = 500;
+  std::uint32_t max_group_members = 0;       // of a shared group it joins; 0: what holds for all
   std::uint32_t max_queued_messages = 1000;  // waiting for a free place in the send window
   std::size_t max_queued_bytes = 16 * 1024 * 1024;
   /// Above this many bytes waiting for the socket a receiver is behind: its publishers wait.

@@ -288,6 +288,8 @@ class Session {
   const mqtt::Publisher& publisher() const { return publisher_; }
   std::uint16_t keep_alive_s() const { return keep_alive_s_; }
   mqtt::TimeMs last_received_ms() const { return last_received_ms_; }
+  /// It had sent more than was read then, so that it is alive until now at least.
+  void was_not_read(mqtt::TimeMs now_ms) { last_received_ms_ = now_ms; }
   /// How long the client wishes its session to outlive the connection, as far as `limits`, those of
   /// its tenant, allow: what to attach with. Requires: state connecting.
   std::uint32_t wished_expiry_s(const Limits& limits) const;

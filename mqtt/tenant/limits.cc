@@ -20,6 +20,9 @@ void narrow(bool& offer, const TenantSettings& tenant, TenantKey key) {
   offer = offer && tenant.is_set(key);
 }
 
+/// What home has: as many as a group may have at all.
+constexpr std::uint32_t kGroupMembers = 10'000;
+
 /// Totals that are asked for at each publish, or at each retained message of a feed.
 constexpr TenantKey kPublishRates[] = {
     TenantKey::total_inbound_bytes_per_second, TenantKey::total_retained_messages_per_seconds,
@@ -80,7 +83,13 @@ session::Limits limits_of(const config::MqttOptions& mqtt, const TenantSettings&
   };
   limits.min_session_expiry_s = value_of(TenantKey::min_session_expiry_seconds);
   limits.retain_match_limit = value_of(TenantKey::retain_message_match_limit);
+  const std::uint32_t members = value_of(TenantKey::max_shared_group_members);
+  if (members < kGroupMembers) limits.max_group_members = members;
   limits.publishes_per_second = value_of(TenantKey::msg_pub_per_sec);
+  limits.bytes_in_per_second =
+      static_cast<std::uint64_t>(tenant.get(TenantKey::in_bound_band_width));
+  limits.bytes_out_per_second =
+      static_cast<std::uint64_t>(tenant.get(TenantKey::out_bound_band_width));
   limits.min_keep_alive_s =
       static_cast<std::uint16_t>(tenant.get(TenantKey::min_keep_alive_seconds));
   limits.metered = std::any_of(std::begin(kPublishRates), std::end(kPublishRates),
@@ -93,19 +102,16 @@ std::vector<std::string> warnings(const config::Options& options) {
   const std::span<const config::TenantRow> rows = config::tenant_rows();
   std::vector<std::string> lines;
   for (const config::TenantOptions& tenant : options.tenants) {
-    std::string forbidden;
-    std::string reserved;
+    std::string names;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto key = static_cast<TenantKey>(i);
       // What a profile brings is BifroMQ's; what home says is what happens.
       if (rows[i].standing == config::Standing::honoured) continue;
       if (tenant.settings.get(key) == home.get(key)) continue;
-      std::string& list = rows[i].standing == config::Standing::forbidden ? forbidden : reserved;
-      list.append(list.empty() ? "" : ", ").append(rows[i].name);
+      names.append(names.empty() ? "" : ", ").append(rows[i].name);
     }
-    const std::string place = "[tenant." + tenant.name + "]: ";
-    if (!forbidden.empty()) lines.push_back(place + "not honoured, by design: " + forbidden);
-    if (!reserved.empty()) lines.push_back(place + "of no effect yet: " + reserved);
+    if (names.empty()) continue;
+    lines.push_back("[tenant." + tenant.name + "]: not honoured, by design: " + names);
   }
   return lines;
 }

@@ -14,7 +14,7 @@ namespace skald::tenant {
 /// Of a client whose tenant is not known yet, or has no table of its own.
 session::Limits node_limits(const config::MqttOptions& mqtt);
 session::Limits limits_of(const config::MqttOptions& mqtt, const config::TenantSettings& tenant);
-/// What is set and of no effect, one line a tenant and cause.
+/// What is set and of no effect, one line a tenant.
 std::vector<std::string> warnings(const config::Options& options);
 
 }  // namespace skald::tenant

@@ -5,7 +5,8 @@ import time
 
 from auth_test import OWN, gets, quiet, sends, user
 from harness import WireError, check, equal, main, until
-from mqtt import (PINGREQ, connect, prop, puback, publish, subscribe, unsuback, unsubscribe)
+from mqtt import (PINGREQ, connect, disconnect, prop, puback, publish, subscribe, unsuback,
+                  unsubscribe)
 from tenanted import QUOTA, Lasting, gone_for_good, leave, publish_many, subscribe_all
 
 
@@ -380,6 +381,154 @@ def test_shortest_session_expiry():
             one = broker.stays("red/bob", "one", expiry=wish, clean=True)
             equal((one.connack.reason, one.connack.properties.get(0x11)), (0, granted), wish)
         equal(broker.stays("blue/bob", "one", expiry=1).connack.properties.get(0x11), None)
+
+
+# -- groups, bandwidth, what connected sessions get
+
+@OWN
+def test_members_of_a_shared_group_are_limited():
+    """MaxSharedGroupMembers: 0x97 (3.1.1: 0x80) for each too many, of whatever kind; replacing is
+    free, who leaves makes room; the same after kill -9."""
+    with Lasting(users() + "[tenant.red]\nMaxSharedGroupMembers = 2\n") as broker:
+        for version in (5, 4):
+            no, group = QUOTA if version == 5 else 0x80, f"$share/g{version}/t"
+            one = broker.resumes("red/bob", "one", 0, version)
+            four = broker.resumes("red/bob", "four", 0, version)
+            two, three = (broker.user("red/bob", name, version) for name in ("two", "three"))
+            subscribe_all(one, group, codes=[0])
+            subscribe_all(two, group, codes=[0])
+            subscribe_all(three, group, "$share/h/t", "$share/g/u", "t", codes=[no, 0, 0, 0])
+            subscribe_all(four, group, "t", codes=[no, 0])
+            subscribe_all(one, (group, 1), codes=[1])
+            subscribe_all(two, (group, 1), codes=[1])
+            for number in range(5):
+                subscribe_all(broker.user("blue/bob", f"b{number}"), group, codes=[0])
+            equal(publish_many(three, "u", [b"x"]), [0])
+            two.exchange(unsubscribe(5, group, version=version),
+                         unsuback(5, 0, version=version))
+            subscribe_all(four, group, codes=[0])
+            subscribe_all(two, group, codes=[no])
+            broker.kill()
+            broker.resumes("red/bob", "four", 1, version)
+            two = broker.user("red/bob", "two", version)
+            subscribe_all(two, group, codes=[no])
+            gone_for_good(broker, "red/bob", "one", version)
+
+            def is_in():
+                two.send(subscribe(6, group, version=version))
+                return two.next().codes == [0]
+            until(is_in, "the place of a session that is gone")
+            gone_for_good(broker, "red/bob", "four", version)
+
+
+@OWN
+def test_bandwidth_of_a_client():
+    """InBoundBandWidth, OutBoundBandWidth: what is over comes later, all of it and in order; nobody
+    is taken for dead meanwhile."""
+    payloads = [bytes([65 + number]) * 2000 for number in range(20)] + [b"z" * 60_000]
+    for setting in ("InBoundBandWidth", "OutBoundBandWidth"):
+        with Lasting(users() + f"[tenant.red]\n{setting} = 25000\n") as broker:
+            def takes(tenant):
+                watch = broker.user(f"{tenant}/bob", "watch", keep_alive=1)
+                subscribe_all(watch, "t", codes=[0])
+                writer = broker.user(f"{tenant}/bob", "writer", keep_alive=1)
+                started = time.monotonic()
+                writer.send(*(publish("t", payload) for payload in payloads))
+                got = []
+                while len(got) < len(payloads):
+                    if watch.readable(0.3):
+                        packet = watch.next()
+                        if packet.type == 3:
+                            got.append(packet.payload)
+                    else:
+                        watch.send(PINGREQ)
+                    if setting == "OutBoundBandWidth":  # else it is alive by what it has sent
+                        writer.send(PINGREQ)
+                equal(got, payloads)
+                took = time.monotonic() - started
+                writer.send(PINGREQ)
+                equal(writer.next().type, 13)
+                return took
+            red, blue = takes("red"), takes("blue")
+            check(red > 2.5, f"{setting}: 100 kB of 25 kB/s took {red} s")
+            check(blue < red, f"{setting}: the other tenant took {blue} s")
+
+
+@OWN
+def test_who_leaves_does_not_wait_for_its_bandwidth():
+    config = users() + "[tenant.red]\nInBoundBandWidth = 1000\nOutBoundBandWidth = 1000\n"
+    with Lasting(config) as broker:
+        watch = broker.user("red/bob", "watch")
+        subscribe_all(watch, "t", codes=[0])
+        writer = broker.user("red/bob", "writer")
+        writer.send(publish("t", b"x" * 900), publish("t", b"y" * 900))
+        equal(watch.next().payload, b"x" * 900)
+        writer.send(publish("t", b"z" * 30_000))
+        writer.close()
+        watch.send(disconnect())
+        while watch.receive() is not None:
+            pass
+        quiet(broker.user("red/bob", "watch"))  # its name is free
+        quiet(broker.user("red/bob", "writer"))
+
+
+@OWN
+def test_fan_out_to_connected_sessions():
+    """TotalTransientFanOutBytesPerSeconds: acked, and lost to those that are over, until the second
+    is over; members of groups count too."""
+    config = users() + "[tenant.red]\nTotalTransientFanOutBytesPerSeconds = 10000\n"
+    with Lasting(config) as broker:
+        for filter in ("t", "$share/g/t"):
+            for tenant in ("red", "blue"):
+                readers = [broker.user(f"{tenant}/bob", f"s{number}") for number in range(4)]
+                for reader in readers:
+                    subscribe_all(reader, (filter, 1), codes=[1])
+                lasting = broker.resumes(f"{tenant}/bob", "lasting", 0)
+                subscribe_all(lasting, ("t", 1), codes=[1])
+                writer = broker.user(f"{tenant}/bob", "writer")
+                payloads = [bytes([65 + number]) * 2000 for number in range(20)]
+                equal(publish_many(writer, "t", payloads), [0] * 20)
+                got = sum(len(got_by(reader)) for reader in readers)
+                most = 20 if "g" in filter else 80
+                if tenant == "blue":
+                    equal(got, most, filter)
+                else:
+                    check(4 <= got <= most * 3 // 4, f"{filter}: {got} of {most}")
+                equal(got_by(lasting, 20), payloads, "a persistent session")
+                gone_for_good(broker, f"{tenant}/bob", "lasting")
+
+                def comes_again():
+                    equal(publish_many(writer, "t", [b"late"]), [0])
+                    return any([got_by(reader) for reader in readers])
+                until(comes_again, "a message after the second")
+                for reader in readers:
+                    leave(reader)
+        broker.wait_for_log("OVERFLOWED tenant=red reason=fan_out count=")
+
+
+@OWN
+def test_groups_that_get_one_message():
+    """MaxGroupFanout: the first groups by name, whoever publishes and wherever members are."""
+    limit = users() + "[tenant.red]\nMaxGroupFanout = 2\n"
+    with Lasting(limit) as broker:
+        def counts(tenant):
+            members = [broker.user(f"{tenant}/bob", f"m{number}") for number in range(4)]
+            for name, member in zip("dbca", members):
+                subscribe_all(member, (f"$share/{name}/t", 1), codes=[1])
+            for number in range(3):
+                writer = broker.user(f"{tenant}/bob", f"w{number}")
+                equal(publish_many(writer, "t", [b"x"] * 2), [0] * 2)
+            got = [len(got_by(member)) for member in members]
+            for member in members:
+                leave(member)
+            return got
+        equal(counts("red"), [0, 6, 0, 6])
+        equal(counts("blue"), [6, 6, 6, 6])
+        broker.wait_for_log("OVERFLOWED tenant=red reason=fan_out count=")
+        broker.reload(limit.replace("= 2", "= 3"))
+        equal(counts("red"), [0, 6, 6, 6])
+        broker.reload(limit.replace("= 2", "= 0"))
+        equal(counts("red"), [6, 6, 6, 6])
 
 
 if __name__ == "__main__":
