@@ -249,6 +249,61 @@ BOOST_AUTO_TEST_CASE(shared_groups) {
   BOOST_TEST(world.node.unrest() == "");
 }
 
+/// One group, and so many receivers; what was lost is counted.
+struct Narrow final : FanOutLimits {
+  FanOut fan_out_of(std::string_view) const override { return {.max_groups = 1, .rated = true}; }
+  bool may_hand_out(const mqtt::PublicationView&, std::size_t receivers) override {
+    if (receivers > left) {
+      lost += receivers;
+      return false;
+    }
+    left -= receivers;
+    return true;
+  }
+  void left_out(std::string_view, std::size_t groups) override { groups_lost += groups; }
+
+  std::size_t left = 0;
+  std::size_t lost = 0;
+  std::size_t groups_lost = 0;
+};
+
+BOOST_AUTO_TEST_CASE(limits_of_fan_out) {
+  World world({.loops = 2});
+  Client& source = world.client(0);
+  std::vector<Client*> clients;
+  for (const char* filter : {"t", "$share/g/t", "$share/f/t", "+"}) {
+    clients.push_back(&world.client(static_cast<std::uint16_t>(clients.size() % 2)));
+    world.subscribe(*clients.back(), filter, {.qos = kQoS1});
+  }
+  const auto publish_counts = [&] {
+    world.publish(source, "t", kQoS2);
+    std::vector<std::size_t> counts;
+    for (Client* client : clients) counts.push_back(world.take(*client).size());
+    return counts;
+  };
+  using Counts = std::vector<std::size_t>;
+  const auto limit = [&world](FanOutLimits* limits) {
+    for (const std::uint16_t loop : {std::uint16_t{0}, std::uint16_t{1}}) {
+      world.node.loop(loop).dispatch.limit_fan_out(limits);
+    }
+  };
+  BOOST_TEST(publish_counts() == (Counts{1, 1, 1, 1}));
+  Narrow narrow;
+  narrow.left = 3;
+  limit(&narrow);
+  BOOST_TEST(publish_counts() == (Counts{1, 0, 1, 1}));  // f is before g
+  BOOST_TEST(narrow.groups_lost == 1U);
+  BOOST_TEST(narrow.lost == 0U);
+  BOOST_TEST(publish_counts() == (Counts{0, 0, 0, 0}));
+  BOOST_TEST(narrow.groups_lost == 2U);
+  BOOST_TEST(narrow.lost == 3U);
+  narrow.left = 1;
+  BOOST_TEST(publish_counts() == (Counts{1, 0, 0, 0}));
+  limit(nullptr);
+  BOOST_TEST(publish_counts() == (Counts{1, 1, 1, 1}));
+  BOOST_TEST(world.node.unrest() == "");
+}
+
 /// The marks of a shared subscription are those of its member [MQTT-3.3.4-3].
 BOOST_AUTO_TEST_CASE(shared_subscription_identifiers) {
   World world({.loops = 2});
