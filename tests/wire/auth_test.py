@@ -173,7 +173,8 @@ def test_hashing_holds_up_nobody_and_its_queue_is_bounded():
     code, entry, _ = passwd("bob", "--memory", "262144", password="sesame")
     equal(code, 0)
     config = "[auth]\nhash_threads = 1\nhash_queue = 3\nmax_failures_address = 0\n" + entry
-    with Guarded(config + "[mqtt]\nallow_anonymous = true\n", loops=1) as broker:
+    rest = "[mqtt]\nallow_anonymous = true\nconnect_timeout_ms = 60000\n"
+    with Guarded(config + rest, loops=1) as broker:
         other = broker.subscriber("t", name="other")
         logins = [broker.socket() for _ in range(12)]
         for number, one in enumerate(logins):

@@ -8,7 +8,8 @@ import sys
 import time
 
 import harness
-from harness import Broker, Bystander, brokers, check, equal, folder, main, until
+from harness import (MB, Broker, Bystander, brokers, check, equal, folder, main, slack,
+                     until)
 from mqtt import PINGREQ, PINGRESP, connect, prop, puback, publish, suback, subscribe, unhex
 
 OWN = brokers(None)
@@ -244,7 +245,7 @@ def test_connections_come_and_go():
             clients.append(client)
         for i, client in enumerate(clients):
             client.expect("20020000", suback(1, 0, version=4))
-        equal(broker.descriptors() - at_rest, 3000)
+        check(2990 <= broker.descriptors() - at_rest <= 3001, "a descriptor a connection")
         for i in range(0, 3000, 100):
             clients[i].exchange(publish(f"own/{i}", "x", version=4),
                                 publish(f"own/{i}", "x", version=4))
@@ -257,7 +258,7 @@ def test_connections_come_and_go():
                 client.exchange(PINGREQ, PINGRESP)
             broker.forget_clients()
         until(lambda: broker.descriptors() <= at_rest + 5, "all sockets are closed")
-        check(broker.memory() < full + (64 << 20), "no leak that shows")
+        check(broker.memory() < full + slack(64 * MB), "no leak that shows")
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def test_38_requests_to_the_endpoint_of_the_operator():
                 pass
         bystander.well("beside a flood of requests", 5)
         equal(broker.http("/livez"), (200, "ok\n"))
-        until(lambda: broker.descriptors() <= at_rest + 2, "what is idle is closed", 30)
+        until(lambda: broker.descriptors() <= at_rest, "what is idle is closed", 30)
         for link in links:
             try:
                 answer = link.recv(100)
