@@ -450,7 +450,8 @@ def test_bandwidth_of_a_client():
                 equal(writer.next().type, 13)
                 return took
             red, blue = takes("red"), takes("blue")
-            check(red > 2.5, f"{setting}: 100 kB of 25 kB/s took {red} s")
+            # A second is saved up, and the last second's worth comes at its beginning.
+            check(red > 1.8, f"{setting}: 100 kB of 25 kB/s took {red} s")
             check(blue < red, f"{setting}: the other tenant took {blue} s")
 
 
