@@ -194,7 +194,7 @@ void PostOffice::session_over(SessionActor& actor) {
       dispatch_.redispatch(message, now_ms_);
     }
   }
-  detach(actor);
+  detach_session(actor);
   if (std::exchange(actor.lazy, false)) std::erase(lazy_, &actor);
   if (std::exchange(actor.behind, false)) std::erase(behind_, &actor);
   if (std::exchange(actor.resting, false)) std::erase(resting_, &actor);

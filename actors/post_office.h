@@ -218,7 +218,7 @@ class PostOffice final : public Pinned, private Loop::Client, private dispatch::
   bool try_again(const SubscribeWait& wait);
   void proceed(std::uint64_t session);
   void accept_new(Attaching attaching);
-  void detach(SessionActor& actor);
+  void detach_session(SessionActor& actor);
   void evict(const inbox::Evict& evict);
   void tell_evicted(const inbox::Owner& owner);
   void deliver(const inbox::Deliver& delivery);

@@ -296,7 +296,7 @@ void PostOffice::stop_evicting() {
 }
 
 /// The connection is over: its inbox decides what follows from that.
-void PostOffice::detach(SessionActor& actor) {
+void PostOffice::detach_session(SessionActor& actor) {
   Leaving leaving;
   const auto attaching = attaching_.find(actor.session_id);
   const bool accepted = attaching == attaching_.end();

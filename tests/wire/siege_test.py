@@ -141,10 +141,12 @@ def test_35_first_bytes_of_other_protocols(broker):
 HTTP = [b"", b"G", b"GET /metrics HTTP/1.1\r\n", b"GET /livez HTTP/1.1\r\nX: " + b"h" * 60_000,
         b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 10_000,
         b"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 100_000,
-        b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx",
         b"GET /../../etc/passwd HTTP/1.1\r\n\r\n", b"GET //metrics/../x HTTP/1.1\r\n\r\n",
         b"GET " + b"/" * 100_000 + b" HTTP/1.1\r\n\r\n", b"\0" * 1000,
         b"GET http://other:99999/livez HTTP/1.1\r\n\r\n", b"CONNECT other:25 HTTP/1.1\r\n\r\n"]
+
+# A GET may have a body (RFC 9110, 9.3.1): it is answered, and the body is nobody's.
+WITH_BODY = b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx"
 
 
 @OWN
@@ -155,10 +157,10 @@ def test_38_requests_to_the_endpoint_of_the_operator():
         bystander = Bystander(broker)
         at_rest = broker.descriptors()
         links = []
-        for data in HTTP * 30:
+        for data in (*HTTP, WITH_BODY) * 30:
             link = socket.create_connection(("127.0.0.1", broker.admin))
             link.setblocking(False)
-            links.append(link)
+            links.append((link, data))
             try:
                 link.send(data)
             except (BlockingIOError, ConnectionError):
@@ -166,10 +168,11 @@ def test_38_requests_to_the_endpoint_of_the_operator():
         bystander.well("beside a flood of requests", 5)
         equal(broker.http("/livez"), (200, "ok\n"))
         until(lambda: broker.descriptors() <= at_rest, "what is idle is closed", 30)
-        for link in links:
+        for link, data in links:
             try:
                 answer = link.recv(100)
-                check(answer[9:12] != b"200", f"an answer to what is no request: {answer}")
+                check(answer[9:12] != b"200" or data == WITH_BODY,
+                      f"an answer to what is no request: {answer}")
             except ConnectionError:
                 pass
             link.close()
