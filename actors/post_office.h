@@ -281,6 +281,7 @@ class PostOffice final : public Pinned, private Loop::Client, private dispatch::
   LoopLoad load();
   void note_refusal(EventKind kind, std::string_view tenant, const SessionActor& actor,
                     std::string_view what);
+  void note_done(EventKind kind, std::string_view tenant, std::string_view what);
   void count_in(session::Session& session, std::string_view tenant);
   void join_sys(session::Session& session, std::string_view filter,
                 const inbox::Subscription& subscription, bool replace);

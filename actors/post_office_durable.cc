@@ -410,9 +410,11 @@ void PostOffice::publish_will(RangeId range, const inbox::PublishWill& will) {
       .session = kWillSession | ++last_will_, .intent_range = range, .intent = will.intent};
   const auth::Identity identity{std::string(will.publication->tenant()), will.user};
   if (!authority_.may_publish_later(identity, will.name.client_id, will.publication->topic())) {
+    note_done(EventKind::will_dist_error, identity.tenant, will.publication->topic());
     settle_publish(wait, ReasonCode::not_authorized);
     return;
   }
+  note_done(EventKind::will_disted, identity.tenant, will.publication->topic());
   if (will.publication->info().retain) {
     wills_[wait.session] = wait;
     retain_hold_.hold(wait.session, will.publication, {});

@@ -120,8 +120,15 @@ void PostOffice::release_held(std::vector<dispatch::RetainHold::Held> ready) {
     }
     if (retain::is_refused(held.result)) {
       ++figures_[intern_tenant(std::string(held.publication->tenant()))].retained_refused;
+      note_done(EventKind::msg_retained_error, held.publication->tenant(),
+                held.publication->topic());
       settle_publish(wait, refusal_of(held.result));
       continue;
+    }
+    if (held.publication->info().retain) {
+      const bool cleared = held.publication->payload().empty();
+      note_done(cleared ? EventKind::retain_msg_cleared : EventKind::msg_retained,
+                held.publication->tenant(), held.publication->topic());
     }
     Session* session = dispatch_.find(held.session);
     SessionActor* actor = session == nullptr ? nullptr : static_cast<SessionActor*>(session->shell);

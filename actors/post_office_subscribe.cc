@@ -83,6 +83,7 @@ void PostOffice::subscribe(SessionActor& from) {
 /// Every route of the packet is visible, or refused: the ack, then what is retained [MQTT-3.8.4-4].
 void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending) {
   if (pending.unsubscribe) {
+    note_done(EventKind::unsub_acked, session.tenant(), session.client_id());
     session.unsubscribed(pending.packet_id, std::move(pending.reasons));
     return;
   }
@@ -91,6 +92,7 @@ void PostOffice::acknowledge_subscriptions(Session& session, PendingAck pending)
     if (!sys && !codec::is_error(pending.reasons[wants.entry])) start_feed(session, wants.wanted);
   }
   const std::vector<ReasonCode> reasons = pending.reasons;
+  note_done(EventKind::sub_acked, session.tenant(), session.client_id());
   session.subscribed(pending.packet_id, std::move(pending.reasons));
   for (const WantsRetained& wants : pending.wants) {
     const bool sys = is_sys(wants.wanted.filter);
@@ -227,7 +229,7 @@ void PostOffice::unsubscribe(SessionActor& from) {
     }
   }
   if (pending.waiting == 0) {
-    session.unsubscribed(packet.packet_id, std::move(pending.reasons));
+    acknowledge_subscriptions(session, std::move(pending));
   } else {
     pending_.emplace(key, std::move(pending));
   }

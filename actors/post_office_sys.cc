@@ -66,6 +66,16 @@ void PostOffice::note_refusal(EventKind kind, std::string_view tenant, const Ses
                 {"what", escaped(what)}});
 }
 
+/// Counted; written only when somebody looks for it.
+void PostOffice::note_done(EventKind kind, std::string_view tenant, std::string_view what) {
+  if (!is_logged(config::LogLevel::debug)) {
+    events_.count(kind);
+    return;
+  }
+  events_.note(kind, config::LogLevel::debug, now_ms_,
+               {{"tenant", escaped(tenant)}, {"what", escaped(what)}});
+}
+
 /// The client is one of its tenant from now on.
 void PostOffice::count_in(Session& session, std::string_view tenant) {
   TenantFigures& figures = figures_[tenant];

@@ -43,6 +43,14 @@ enum class EventKind : std::uint8_t {
   pub_action_disallow,
   sub_action_disallow,
   out_of_tenant_resource,
+  // what was done for it: lines of the level debug
+  sub_acked,
+  unsub_acked,
+  msg_retained,
+  retain_msg_cleared,
+  msg_retained_error,
+  will_disted,
+  will_dist_error,
   // messages that were dropped; one a second for each tenant
   overflowed,
   qos0_dropped,

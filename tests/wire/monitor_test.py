@@ -396,6 +396,24 @@ def test_events_of_limits_and_drops():
 
 
 @OWN
+def test_events_of_what_is_done():
+    with Seen(env={"log.level": "debug"}) as broker:
+        client = broker.client("c", will=("gone", b"", 0, False, b""))
+        client.exchange(subscribe(1, ("a", 1)), suback(1, 1))
+        client.send(unsubscribe(2, "a"))
+        equal(client.next().type, 11)
+        client.send(publish("kept\n", "x", retain=True), publish("kept\n", "", retain=True))
+        client.exchange(PINGREQ, PINGRESP)
+        client.reset()
+        for kind in ("SUB_ACKED", "UNSUB_ACKED", "MSG_RETAINED", "RETAIN_MSG_CLEARED",
+                     "WILL_DISTED"):
+            name = f'skald_events_total{{kind="{kind}"}}'
+            until(lambda name=name: broker.metric(name) == 1, kind)
+            check(broker.logged(f" {kind} tenant="), kind)
+        check(broker.logged(r"MSG_RETAINED tenant=\S+ what=kept\\x0a"), "an escaped topic")
+
+
+@OWN
 def test_events_of_one_kind_are_limited_a_second():
     with two_tenants() as broker:
         client = user(broker, "blue/u", "flood")
