@@ -27,7 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests", "wire"))
 import mqtt  # noqa: E402  the client of the wire tests
 
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+MIRROR = os.environ.get("DEBIAN_MIRROR")  # without it debootstrap's own
 APT = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "-q", "-y",
        "--no-install-recommends"]
 UNIT = "/lib/systemd/system/skald.service"
@@ -56,7 +56,7 @@ class Debian:
 
     def __init__(self, path, suite):
         self.path = path
-        run("debootstrap", "--variant=minbase", suite, path, MIRROR)
+        run("debootstrap", "--variant=minbase", suite, path, *([MIRROR] if MIRROR else []))
         with open(self.at("/usr/sbin/policy-rc.d"), "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\nexit 101\n")  # nothing is started by packages
         os.chmod(file.name, 0o755)
